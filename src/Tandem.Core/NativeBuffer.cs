@@ -1,0 +1,75 @@
+using System.Runtime.InteropServices;
+
+namespace Tandem;
+
+/// <summary>
+/// A block of native memory, 64-byte aligned and zeroed, owned by whoever created it.
+/// Pages that nobody touches are never committed by the operating system, so a large reservation costs nothing until used.
+/// </summary>
+public sealed unsafe class NativeBuffer : IDisposable
+{
+    /// <summary>Alignment of every buffer and of every tensor inside an arena, in bytes.</summary>
+    public const int Alignment = 64;
+
+    private byte* _pointer;
+
+    /// <summary>Allocates <paramref name="bytes"/> zeroed bytes.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The size is negative.</exception>
+    /// <exception cref="TandemException">The operating system does not give that much memory.</exception>
+    public NativeBuffer(long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        Bytes = bytes;
+        try
+        {
+            // calloc, not aligned_alloc + clear: fresh pages are zero already and stay uncommitted.
+            _base = (byte*)NativeMemory.AllocZeroed((nuint)bytes + Alignment);
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw new TandemException($"cannot allocate {bytes:N0} bytes of native memory", e);
+        }
+
+        _pointer = (byte*)(((nint)_base + Alignment - 1) & ~(nint)(Alignment - 1));
+    }
+
+    private byte* _base;
+
+    /// <summary>Frees the memory of a buffer that was not disposed.</summary>
+    ~NativeBuffer() => Free();
+
+    /// <summary>Size in bytes.</summary>
+    public long Bytes { get; }
+
+    /// <summary>Start of the memory.</summary>
+    /// <exception cref="ObjectDisposedException">The buffer was disposed.</exception>
+    public byte* Pointer
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_pointer == null, this);
+            return _pointer;
+        }
+    }
+
+    /// <summary>A view of the memory as elements of <typeparamref name="T"/>.</summary>
+    public Span<T> Span<T>()
+        where T : unmanaged => new(Pointer, checked((int)(Bytes / sizeof(T))));
+
+    /// <summary>Sets every byte to zero.</summary>
+    public void Clear() => NativeMemory.Clear(Pointer, (nuint)Bytes);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Free()
+    {
+        NativeMemory.Free(_base);
+        _base = null;
+        _pointer = null;
+    }
+}
