@@ -1,0 +1,122 @@
+namespace Tandem.Graph.Ops;
+
+/// <summary>The shape and the masks of an attention layer.</summary>
+/// <param name="NumHeads">Query heads.</param>
+/// <param name="NumKvHeads">Key/value heads; query head h reads head h / (NumHeads / NumKvHeads).</param>
+/// <param name="HeadDim">Size of a query and key head.</param>
+/// <param name="ValueDim">Size of a value head.</param>
+/// <param name="Scale">Factor of the scores.</param>
+/// <param name="Window">Sliding window: a row sees this many keys, its own included; 0 is no window.</param>
+/// <param name="Softcap">c of s = c tanh(s / c); 0 is none.</param>
+public sealed record AttentionSpec(int NumHeads, int NumKvHeads, int HeadDim, int ValueDim, float Scale, int Window = 0, float Softcap = 0)
+{
+    /// <summary>Elements of one key/value block: K in panels of 16 keys, V in panels of 16 dimensions, head by head.</summary>
+    public int BlockElements => NumKvHeads * BatchView.BlockTokens * (HeadDim + TensorType.PaddedTo16(ValueDim));
+}
+
+/// <summary>
+/// Writes the keys and values of the batch's rows into key/value blocks, rounded to the blocks' type: into a cache where one is given,
+/// otherwise into blocks of the batch's own.
+/// </summary>
+/// <param name="Spec">The layer's shape.</param>
+/// <param name="CacheType">Element type of the blocks.</param>
+public sealed record KvWrite(AttentionSpec Spec, DType CacheType) : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "kv-write";
+
+    /// <inheritdoc/>
+    public override int InPlaceInput(int output) => HasCache ? 2 : -1;
+
+    /// <summary>Whether the third operand is a cache.</summary>
+    public bool HasCache { get; init; }
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireCount(inputs, HasCache ? 3 : 2);
+        Require(inputs[0].Type.Width == (long)Spec.NumKvHeads * Spec.HeadDim, $"k {inputs[0].Type} is not {Spec.NumKvHeads} heads of {Spec.HeadDim}");
+        Require(inputs[1].Type.Width == (long)Spec.NumKvHeads * Spec.ValueDim, $"v {inputs[1].Type} is not {Spec.NumKvHeads} heads of {Spec.ValueDim}");
+        return [HasCache ? inputs[2].Type : new TensorType(CacheType, RowSymbol.KvBlocks, Spec.BlockElements).With(Layout.KvBlock)];
+    }
+
+    /// <inheritdoc/>
+    public override void Gradient(Node node, GradientBuilder grad)
+    {
+        // The gradient that arrives is already that of k and v, not of the blocks: attention gives both as rows.
+        Value dBlocks = grad.Of(node.Outputs[0])!;
+        Node attention = dBlocks.Producer!;
+        grad.Add(node.Inputs[0], node.Name + ".dk", attention.Outputs[1]);
+        grad.Add(node.Inputs[1], node.Name + ".dv", attention.Outputs[2]);
+    }
+
+    /// <inheritdoc/>
+    public override string Describe() => $"{Name} {CacheType.Name()}";
+}
+
+/// <summary>
+/// Causal attention of q [T, heads * HeadDim] over key/value blocks by tiles of 64 keys with an online softmax from left to right
+/// (Milakov and Gimelshein, 2018; Dao et al., 2022). Gives the output and, per row and head, the logarithm of the softmax's sum.
+/// </summary>
+/// <param name="Spec">The layer's shape and masks.</param>
+public sealed record Attention(AttentionSpec Spec) : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "attention";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireCount(inputs, 2);
+        Require(Spec.NumHeads % Spec.NumKvHeads == 0, $"{Spec.NumHeads} heads are no multiple of {Spec.NumKvHeads} key/value heads");
+        Require(inputs[0].Type.Width == (long)Spec.NumHeads * Spec.HeadDim, $"q {inputs[0].Type} is not {Spec.NumHeads} heads of {Spec.HeadDim}");
+        Require(inputs[1].Type.Layout == Layout.KvBlock, $"{inputs[1].Type} are not key/value blocks");
+        return
+        [
+            new TensorType(DType.F32, inputs[0].Type.Rows, Spec.NumHeads * Spec.ValueDim),
+            new TensorType(DType.F32, inputs[0].Type.Rows, Spec.NumHeads),
+        ];
+    }
+
+    /// <inheritdoc/>
+    public override void Gradient(Node node, GradientBuilder grad)
+    {
+        Value q = node.Inputs[0], blocks = node.Inputs[1], o = node.Outputs[0], lse = node.Outputs[1], dO = grad.Of(o)!;
+        IReadOnlyList<Value> d = grad.Graph.ApplyAll(new AttentionGrad(Spec), node.Name + ".grad", q, blocks, o, lse, dO);
+        grad.Add(q, node.Name + ".dq", d[0]);
+        grad.Accumulate(blocks, soFar => soFar == null ? d[1] : throw new GraphException($"{node.Name}: key/value blocks read by two attentions have no gradient"));
+    }
+
+    /// <inheritdoc/>
+    public override long Flops(Node node, StepSizes sizes) =>
+        2L * sizes.Tokens * sizes.Tokens * Spec.NumHeads * (Spec.HeadDim + Spec.ValueDim) / 2;
+
+    /// <inheritdoc/>
+    public override string Describe() =>
+        $"{Name} {Spec.NumHeads}/{Spec.NumKvHeads}x{Spec.HeadDim}{(Spec.Window > 0 ? $" window={Spec.Window}" : "")}{(Spec.Softcap > 0 ? $" softcap={Spec.Softcap}" : "")}";
+}
+
+/// <summary>dq, dk, dv as rows, from q, the blocks, the output, its log-sum and its gradient. Every segment starts at position 0.</summary>
+/// <param name="Spec">The layer's shape and masks.</param>
+public sealed record AttentionGrad(AttentionSpec Spec) : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "attention-grad";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireCount(inputs, 5);
+        RowSymbol rows = inputs[0].Type.Rows;
+        return
+        [
+            inputs[0].Type,
+            new TensorType(DType.F32, rows, Spec.NumKvHeads * Spec.HeadDim),
+            new TensorType(DType.F32, rows, Spec.NumKvHeads * Spec.ValueDim),
+        ];
+    }
+
+    /// <inheritdoc/>
+    public override long Flops(Node node, StepSizes sizes) =>
+        4L * sizes.Tokens * sizes.Tokens * Spec.NumHeads * (Spec.HeadDim + Spec.ValueDim) / 2;
+}

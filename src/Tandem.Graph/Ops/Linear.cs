@@ -1,0 +1,97 @@
+namespace Tandem.Graph.Ops;
+
+/// <summary>
+/// y = x W^T (+ b) with x [T, K], W [N, K], b [N]. Every element is one ascending chain of fused multiply-adds over K; the bias is added to the rounded sum.
+/// </summary>
+public sealed record Linear : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "linear";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireCount(inputs, 2, 3);
+        TensorType x = inputs[0].Type, w = inputs[1].Type;
+        Require(x.Dims.Length == 1 && w.Dims.Length == 2 && x.Dims[0] == w.Dims[1], $"x {x} does not fit W {w}, wanted [T, K] and [N, K]");
+        Require(inputs.Count == 2 || inputs[2].Type.Width == w.Dims[0], "bias does not have one element an output");
+        return [new TensorType(DType.F32, x.Rows, w.Dims[0])];
+    }
+
+    /// <inheritdoc/>
+    public override void Gradient(Node node, GradientBuilder grad)
+    {
+        Value dy = grad.Of(node.Outputs[0])!, x = node.Inputs[0], w = node.Inputs[1];
+        grad.AccumulateParameter(w, acc => grad.Graph.Apply(new LinearWeightGrad(), node.Name + ".dw", dy, x, acc));
+        if (node.Inputs.Count == 3)
+            grad.AccumulateParameter(node.Inputs[2], acc => grad.Graph.Apply(new BiasGrad(), node.Name + ".db", dy, acc));
+        grad.Accumulate(x, soFar => soFar == null
+            ? grad.Graph.Apply(new LinearInputGrad(), node.Name + ".dx", dy, w)
+            : grad.Graph.Apply(new LinearInputGrad(), node.Name + ".dx", dy, w, soFar));
+    }
+
+    /// <inheritdoc/>
+    public override long Flops(Node node, StepSizes sizes) => 2 * sizes.Of(node.Inputs[0].Type.Rows) * node.Inputs[1].Type.Width;
+}
+
+/// <summary>dx = dy W, or dx continues an earlier gradient: each element is one ascending chain over N, started from 0 or from that gradient.</summary>
+public sealed record LinearInputGrad : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "linear-dx";
+
+    /// <inheritdoc/>
+    public override int ReusableInput(int output) => 2;
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireCount(inputs, 2, 3);
+        Require(inputs[0].Type.Dims[0] == inputs[1].Type.Dims[0], $"dy {inputs[0].Type} does not fit W {inputs[1].Type}");
+        var dx = new TensorType(DType.F32, inputs[0].Type.Rows, inputs[1].Type.Dims[1]);
+        Require(inputs.Count == 2 || inputs[2].Type == dx, "the gradient to continue has another type");
+        return [dx];
+    }
+
+    /// <inheritdoc/>
+    public override long Flops(Node node, StepSizes sizes) => 2 * sizes.Of(node.Inputs[0].Type.Rows) * node.Inputs[1].Type.Width;
+}
+
+/// <summary>dW += dy^T x: each element continues its accumulator's chain over the tokens in ascending order.</summary>
+public sealed record LinearWeightGrad : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "linear-dw";
+
+    /// <inheritdoc/>
+    public override int InPlaceInput(int output) => 2;
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireCount(inputs, 3);
+        TensorType dy = inputs[0].Type, x = inputs[1].Type, acc = inputs[2].Type;
+        Require(dy.Rows == x.Rows && acc.Dims[0] == dy.Dims[0] && acc.Dims[1] == x.Dims[0], $"dy {dy}, x {x} and dW {acc} do not fit");
+        return [acc];
+    }
+
+    /// <inheritdoc/>
+    public override long Flops(Node node, StepSizes sizes) => 2 * sizes.Of(node.Inputs[0].Type.Rows) * node.Inputs[2].Type.Width;
+}
+
+/// <summary>db += the column sums of dy, token by token.</summary>
+public sealed record BiasGrad : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "bias-grad";
+
+    /// <inheritdoc/>
+    public override int InPlaceInput(int output) => 1;
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireCount(inputs, 2);
+        return [inputs[1].Type];
+    }
+}
