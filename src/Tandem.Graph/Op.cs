@@ -23,6 +23,9 @@ public abstract record Op
     /// <summary>The operand whose memory result <paramref name="output"/> may take over when nobody reads that operand afterwards; -1 if none.</summary>
     public virtual int ReusableInput(int output) => -1;
 
+    /// <summary>The layout an operand must lie in; null if any will do.</summary>
+    public virtual Layout? WantedLayout(int input) => null;
+
     /// <summary>Floating-point operations of one execution; a multiply-add counts two.</summary>
     public virtual long Flops(Node node, StepSizes sizes) => 0;
 

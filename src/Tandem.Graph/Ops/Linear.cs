@@ -9,6 +9,9 @@ public sealed record Linear : Op
     public override string Name => "linear";
 
     /// <inheritdoc/>
+    public override Layout? WantedLayout(int input) => input == 1 ? Layout.Panel16 : null;
+
+    /// <inheritdoc/>
     public override TensorType[] Infer(IReadOnlyList<Value> inputs)
     {
         RequireCount(inputs, 2, 3);
@@ -41,6 +44,9 @@ public sealed record LinearInputGrad : Op
     public override string Name => "linear-dx";
 
     /// <inheritdoc/>
+    public override Layout? WantedLayout(int input) => input == 1 ? Layout.Panel16 : null;
+
+    /// <inheritdoc/>
     public override int ReusableInput(int output) => 2;
 
     /// <inheritdoc/>
@@ -62,6 +68,9 @@ public sealed record LinearWeightGrad : Op
 {
     /// <inheritdoc/>
     public override string Name => "linear-dw";
+
+    /// <inheritdoc/>
+    public override Layout? WantedLayout(int input) => input == 2 ? Layout.Panel16 : null;
 
     /// <inheritdoc/>
     public override int InPlaceInput(int output) => 2;

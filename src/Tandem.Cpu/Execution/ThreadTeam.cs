@@ -1,0 +1,128 @@
+using System.Runtime.ExceptionServices;
+
+namespace Tandem.Cpu;
+
+/// <summary>Work that a team does together: items that any worker may claim in any order.</summary>
+internal interface ITeamJob
+{
+    /// <summary>Does one item.</summary>
+    void Run(int item, int worker);
+}
+
+/// <summary>
+/// Threads that share work items by an atomic counter; the caller is worker 0. Workers spin briefly between jobs, since the next one mostly comes within
+/// microseconds, then park: an idle team costs nothing.
+/// </summary>
+public sealed class ThreadTeam : IDisposable
+{
+    private const int SpinRounds = 2000;
+
+    private readonly Thread[] _threads;
+    private readonly SemaphoreSlim _wake = new(0);
+    private readonly bool _mayspin;
+    private ITeamJob? _job;
+    private int _items;
+    private volatile int _generation;
+    private int _next;
+    private int _running;
+    private int _parked;
+    private ExceptionDispatchInfo? _failure;
+    private volatile bool _stop;
+
+    /// <summary>Starts a team of <paramref name="workers"/> threads, the caller's included; 0 is one a core.</summary>
+    public ThreadTeam(int workers = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(workers);
+        Workers = workers == 0 ? Environment.ProcessorCount : workers;
+        _mayspin = Workers <= Environment.ProcessorCount;
+        _threads = new Thread[Workers - 1];
+        for (int i = 0; i < _threads.Length; i++)
+        {
+            int worker = i + 1;
+            _threads[i] = new Thread(() => Work(worker)) { IsBackground = true, Name = $"tandem-worker-{worker}" };
+            _threads[i].Start();
+        }
+    }
+
+    /// <summary>Number of workers.</summary>
+    public int Workers { get; }
+
+    /// <summary>Does items 0 .. items-1 of the job and returns when all are done.</summary>
+    internal void Run(ITeamJob job, int items)
+    {
+        if (items <= 0) return;
+        if (items == 1 || _threads.Length == 0)
+        {
+            for (int i = 0; i < items; i++) job.Run(i, 0);
+            return;
+        }
+
+        _job = job;
+        _items = items;
+        _failure = null;
+        Volatile.Write(ref _next, 0);
+        Volatile.Write(ref _running, _threads.Length);
+        Interlocked.Increment(ref _generation);
+        int parked = Volatile.Read(ref _parked);
+        if (parked > 0) _wake.Release(parked);
+        Claim(0);
+        var spinner = new SpinWait();
+        int spun = 0;
+        while (Volatile.Read(ref _running) != 0)
+        {
+            if (_mayspin && spun++ < SpinRounds) Thread.SpinWait(20);
+            else spinner.SpinOnce();
+        }
+
+        _failure?.Throw();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_stop) return;
+        _stop = true;
+        Interlocked.Increment(ref _generation);
+        _wake.Release(Workers);
+        foreach (Thread thread in _threads) thread.Join();
+        _wake.Dispose();
+    }
+
+    private void Claim(int worker)
+    {
+        try
+        {
+            for (int item = Interlocked.Increment(ref _next) - 1; item < _items; item = Interlocked.Increment(ref _next) - 1) _job!.Run(item, worker);
+        }
+        catch (Exception e) when (worker != 0)
+        {
+            Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(e), null);
+        }
+    }
+
+    private void Work(int worker)
+    {
+        int seen = 0;
+        while (true)
+        {
+            WaitForWork(seen);
+            if (_stop) return;
+            seen = _generation;
+            Claim(worker);
+            Interlocked.Decrement(ref _running);
+        }
+    }
+
+    // Parking is announced before the last look at the generation, so a job that starts in between either is seen or wakes the worker;
+    // a wake-up too many is harmless, the loop looks again.
+    private void WaitForWork(int seen)
+    {
+        for (int i = 0; _mayspin && i < SpinRounds && _generation == seen && !_stop; i++) Thread.SpinWait(20);
+        while (_generation == seen && !_stop)
+        {
+            Interlocked.Increment(ref _parked);
+            if (_generation == seen && !_stop) _wake.Wait();
+            Interlocked.Decrement(ref _parked);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+namespace Tandem.Graph.Passes;
+
+/// <summary>The tool passes are made of: copies a graph node by node into a new one, with chances to leave out, replace or retype.</summary>
+public sealed class GraphCopy
+{
+    private readonly Dictionary<Value, Value> _map = [];
+    private readonly Func<Value, TensorType>? _retype;
+
+    /// <summary>Starts a copy; inputs, parameters and state are declared at once, in their order, with the type that <paramref name="retype"/> gives.</summary>
+    public GraphCopy(ModelGraph source, Func<Value, TensorType>? retype = null)
+    {
+        Source = source;
+        _retype = retype;
+        Builder = new GraphBuilder(source.Name);
+        foreach (Value value in source.Values)
+        {
+            TensorType type = _retype?.Invoke(value) ?? value.Type;
+            if (value.Kind == ValueKind.Input) _map[value] = Builder.Input(value.Name, type);
+            else if (value.Kind == ValueKind.Parameter) _map[value] = Builder.Parameter(value.Name, type);
+            else if (value.Kind == ValueKind.State) _map[value] = Builder.State(value.Name, type);
+        }
+    }
+
+    /// <summary>The graph that is copied.</summary>
+    public ModelGraph Source { get; }
+
+    /// <summary>The graph that is built.</summary>
+    public GraphBuilder Builder { get; }
+
+    /// <summary>The copy of a value of the source.</summary>
+    public Value this[Value source]
+    {
+        get => _map[source];
+        set => _map[source] = value;
+    }
+
+    /// <summary>Copies one node.</summary>
+    public void Copy(Node node) => Replace(node, node.Op, node.Inputs);
+
+    /// <summary>Puts another op in a node's place; its results take over those of the node, in order.</summary>
+    public void Replace(Node node, Op op, IReadOnlyList<Value> sourceInputs)
+    {
+        Builder.Stage = node.Stage;
+        IReadOnlyList<Value> outputs = Builder.ApplyAll(op, node.Name, [.. sourceInputs.Select(v => _map[v])]);
+        for (int i = 0; i < Math.Min(outputs.Count, node.Outputs.Count); i++) _map[node.Outputs[i]] = outputs[i];
+    }
+
+    /// <summary>Copies the nodes for which <paramref name="keep"/> holds, then ends.</summary>
+    public ModelGraph CopyAll(Func<Node, bool>? keep = null)
+    {
+        foreach (Node node in Source.Nodes)
+            if (keep?.Invoke(node) ?? true) Copy(node);
+        return Finish();
+    }
+
+    /// <summary>Names the outputs as in the source and builds.</summary>
+    public ModelGraph Finish()
+    {
+        foreach ((string name, Value value) in Source.Outputs) Builder.Output(name, _map[value]);
+        return Builder.Build();
+    }
+}
