@@ -1,0 +1,54 @@
+using Tandem.Graph;
+
+namespace Tandem.Models;
+
+/// <summary>Where the keys and values of a graph live.</summary>
+/// <param name="CacheType">Element type of keys and values.</param>
+/// <param name="CacheBlocks">Blocks of the cache; 0 keeps them in the batch, as training and evaluation do.</param>
+public readonly record struct KvPlacement(DType CacheType, int CacheBlocks)
+{
+    /// <summary>Keys and values of the batch's own rows in f32.</summary>
+    public static KvPlacement InBatch => new(DType.F32, 0);
+}
+
+/// <summary>What every decoder graph reads besides its weights.</summary>
+public static class DecoderInputs
+{
+    /// <summary>Name of the input with the token ids, i32[T].</summary>
+    public const string Tokens = "tokens";
+
+    /// <summary>Name of the input with the positions of the rows, i32[T].</summary>
+    public const string Positions = "positions";
+
+    /// <summary>Name of the input with the label of each row, i32[T]; negative is not counted.</summary>
+    public const string Labels = "labels";
+
+    /// <summary>Name of the state with the rope table, f32[2, positions, rotary / 2].</summary>
+    public const string RopeTable = "rope.table";
+
+    /// <summary>Name of the state with a layer's key/value cache.</summary>
+    public static string KvCache(int layer) => $"kv.{layer}";
+
+    /// <summary>The token ids.</summary>
+    public static Value TokenIds(GraphBuilder g) => g.Input(Tokens, new TensorType(DType.I32, RowSymbol.Tokens));
+
+    /// <summary>The rows' positions.</summary>
+    public static Value RowPositions(GraphBuilder g) => g.Input(Positions, new TensorType(DType.I32, RowSymbol.Tokens));
+
+    /// <summary>Writes keys and values where <paramref name="kv"/> says and attends over them.</summary>
+    public static Value Attend(GraphBuilder g, Graph.Ops.AttentionSpec spec, KvPlacement kv, int layer, Value q, Value k, Value v)
+    {
+        Value blocks;
+        if (kv.CacheBlocks > 0)
+        {
+            Value cache = g.State(KvCache(layer), new TensorType(kv.CacheType, RowSymbol.None, kv.CacheBlocks, spec.BlockElements).With(Layout.KvBlock));
+            blocks = g.Apply(new Graph.Ops.KvWrite(spec, kv.CacheType) { HasCache = true }, "kv", k, v, cache);
+        }
+        else
+        {
+            blocks = g.Apply(new Graph.Ops.KvWrite(spec, kv.CacheType), "kv", k, v);
+        }
+
+        return g.ApplyAll(new Graph.Ops.Attention(spec), "attention", q, blocks)[0];
+    }
+}

@@ -1,0 +1,63 @@
+using Tandem.Graph;
+using Tandem.Graph.Ops;
+
+namespace Tandem.Models;
+
+/// <summary>
+/// Llama (Touvron et al., 2023): RMSNorm before each block, grouped-query attention with rope, SwiGLU. Names are those of its checkpoints.
+/// Shape letters: T rows, H hidden, Q query heads, K key/value heads, D head size, F feed-forward, V vocabulary.
+/// </summary>
+public static class Llama
+{
+    /// <summary>The graph from token ids to what the output head reads, [T, H].</summary>
+    public static Value Hidden(GraphBuilder g, ModelConfig c, KvPlacement kv)
+    {
+        Value x_TH = g.Apply(new Embedding(), "embed", EmbeddingTable(g, c), DecoderInputs.TokenIds(g));
+        for (int i = 0; i < c.NumLayers; i++)
+        {
+            using GraphBuilder.NameScope scope = g.Scope($"model.layers.{i}");
+            x_TH = g.Apply(new Add(), "attn.residual", x_TH, Attention(g, c, kv, i, Norm(g, c, "input_layernorm", x_TH)));
+            x_TH = g.Apply(new Add(), "mlp.residual", x_TH, Mlp(g, c, Norm(g, c, "post_attention_layernorm", x_TH)));
+        }
+
+        return Norm(g, c, "model.norm", x_TH);
+    }
+
+    /// <summary>The output head's weight [V, H]: the embedding table where they are tied.</summary>
+    public static Value Head(GraphBuilder g, ModelConfig c) => c.TieWordEmbeddings ? EmbeddingTable(g, c) : Weight(g, "lm_head.weight", c.VocabSize, c.HiddenSize);
+
+    private static Value EmbeddingTable(GraphBuilder g, ModelConfig c) => Weight(g, "model.embed_tokens.weight", c.VocabSize, c.HiddenSize);
+
+    private static Value Attention(GraphBuilder g, ModelConfig c, KvPlacement kv, int layer, Value n_TH)
+    {
+        using GraphBuilder.NameScope scope = g.Scope("self_attn");
+        Value rope = g.State(DecoderInputs.RopeTable, new TensorType(DType.F32, RowSymbol.None, 2, c.MaxPositions, c.RotaryDim / 2));
+        var turn = new Rope(c.HeadDim, c.RotaryDim);
+        Value q_TQD = g.Apply(turn, "q_rope", Linear(g, "q_proj", n_TH, c.NumHeads * c.HeadDim, c.AttentionBias), rope);
+        Value k_TKD = g.Apply(turn, "k_rope", Linear(g, "k_proj", n_TH, c.NumKvHeads * c.HeadDim, c.AttentionBias), rope);
+        Value v_TKD = Linear(g, "v_proj", n_TH, c.NumKvHeads * c.HeadDim, c.AttentionBias);
+        var spec = new AttentionSpec(c.NumHeads, c.NumKvHeads, c.HeadDim, c.HeadDim, 1 / MathF.Sqrt(c.HeadDim), c.WindowOf(layer));
+        return Linear(g, "o_proj", DecoderInputs.Attend(g, spec, kv, layer, q_TQD, k_TKD, v_TKD), c.HiddenSize, c.AttentionBias);
+    }
+
+    private static Value Mlp(GraphBuilder g, ModelConfig c, Value n_TH)
+    {
+        using GraphBuilder.NameScope scope = g.Scope("mlp");
+        Value gate_TF = Linear(g, "gate_proj", n_TH, c.IntermediateSize, c.MlpBias);
+        Value up_TF = Linear(g, "up_proj", n_TH, c.IntermediateSize, c.MlpBias);
+        return Linear(g, "down_proj", g.Apply(new GatedActivation(ActivationKind.Silu), "act", gate_TF, up_TF), c.HiddenSize, c.MlpBias);
+    }
+
+    private static Value Norm(GraphBuilder g, ModelConfig c, string name, Value x_TH) =>
+        g.ApplyAll(new RmsNorm((float)c.NormEps), name, x_TH, g.Parameter(name + ".weight", new TensorType(DType.F32, RowSymbol.None, c.HiddenSize)))[0];
+
+    private static Value Linear(GraphBuilder g, string name, Value x, int outputs, bool bias)
+    {
+        Value w = Weight(g, name + ".weight", outputs, x.Type.Dims[0]);
+        return bias
+            ? g.Apply(new Linear(), name, x, w, g.Parameter(name + ".bias", new TensorType(DType.F32, RowSymbol.None, outputs)))
+            : g.Apply(new Linear(), name, x, w);
+    }
+
+    private static Value Weight(GraphBuilder g, string name, int rows, int columns) => g.Parameter(name, new TensorType(DType.F32, RowSymbol.None, rows, columns));
+}

@@ -1,0 +1,57 @@
+using Tandem.Graph;
+using Tandem.Graph.Ops;
+using Tandem.Graph.Passes;
+
+namespace Tandem.Models;
+
+/// <summary>The graphs of a model for each role, after the passes of that role.</summary>
+public static class ModelGraphs
+{
+    /// <summary>Name of the output with the logits of the sampled rows, f32[S, V].</summary>
+    public const string Logits = "logits";
+
+    /// <summary>Name of the output with the summed loss, f64[1].</summary>
+    public const string Loss = "loss";
+
+    /// <summary>Name of the output with each row's loss, f32[T].</summary>
+    public const string TokenLosses = "token_losses";
+
+    /// <summary>From tokens to the logits of the sampled rows.</summary>
+    public static ModelGraph Serve(ModelConfig config, KvPlacement kv)
+    {
+        var g = new GraphBuilder($"{config.ModelType} serve");
+        Value h_TH = Llama.Hidden(g, config, kv);
+        Value h_SH = g.Apply(new GatherRows(), "sampled", h_TH);
+        g.Output(Logits, g.Apply(new Linear(), "lm_head", h_SH, Llama.Head(g, config)));
+        return RunPasses(g.Build());
+    }
+
+    /// <summary>From tokens and labels to the loss.</summary>
+    public static ModelGraph Evaluate(ModelConfig config)
+    {
+        var g = new GraphBuilder($"{config.ModelType} evaluate");
+        AddLoss(g, config, new LinearCrossEntropy());
+        return RunPasses(g.Build());
+    }
+
+    /// <summary>From tokens and labels to gradients and the updated weights.</summary>
+    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer)
+    {
+        var g = new GraphBuilder($"{config.ModelType} train");
+        GradientBuilder.Backward(g, AddLoss(g, config, loss));
+        return AddAdamW.Run(RunPasses(g.Build()), optimizer);
+    }
+
+    private static Value AddLoss(GraphBuilder g, ModelConfig config, LinearCrossEntropy loss)
+    {
+        Value h_TH = Llama.Hidden(g, config, KvPlacement.InBatch);
+        Value labels = g.Input(DecoderInputs.Labels, new TensorType(DType.I32, RowSymbol.Tokens));
+        IReadOnlyList<Value> losses = g.ApplyAll(loss, "loss", h_TH, Llama.Head(g, config), labels);
+        g.Output(Loss, losses[0]);
+        g.Output(TokenLosses, losses[1]);
+        return losses[0];
+    }
+
+    // The one list of passes, in order.
+    private static ModelGraph RunPasses(ModelGraph graph) => RemoveDeadCode.Run(AssignLayouts.Run(ShareLossHead.Run(graph)));
+}
