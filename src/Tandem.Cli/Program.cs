@@ -1,0 +1,26 @@
+using System.CommandLine;
+using Tandem;
+using Tandem.Cli.Commands;
+
+var root = new RootCommand("Tandem trains and serves language models. Try: tandem demo")
+{
+    DemoCommand.Create(),
+    TrainCommand.Create(),
+    GenerateCommand.Create(),
+    PlanCommand.Create(),
+};
+
+try
+{
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (TandemException e)
+{
+    Console.Error.WriteLine("error: " + e.Message);
+    return 1;
+}
+catch (OperationCanceledException)
+{
+    Console.Error.WriteLine("cancelled");
+    return 130;
+}
