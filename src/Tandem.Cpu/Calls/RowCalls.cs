@@ -1,0 +1,86 @@
+using Tandem.Graph.Ops;
+
+namespace Tandem.Cpu;
+
+/// <summary>A call whose items are groups of rows of operand 0.</summary>
+internal abstract unsafe class RowCall(BoundNode node) : KernelCall
+{
+    private const int RowsPerItem = 16;
+
+    protected BoundNode Bound { get; } = node;
+
+    protected virtual int NumRows => Bound.Rows;
+
+    public override int Items => (NumRows + RowsPerItem - 1) / RowsPerItem;
+
+    public override void Run(int item, int worker)
+    {
+        int first = item * RowsPerItem;
+        Run(first, Math.Min(RowsPerItem, NumRows - first), worker);
+    }
+
+    protected abstract void Run(int first, int count, int worker);
+}
+
+/// <summary>A call whose items are groups of columns, each going through the rows in order.</summary>
+internal abstract unsafe class ColumnCall(BoundNode node, int columns) : KernelCall
+{
+    private const int ColumnsPerItem = 64;
+
+    protected BoundNode Bound { get; } = node;
+
+    public override int Items => (columns + ColumnsPerItem - 1) / ColumnsPerItem;
+
+    public override void Run(int item, int worker)
+    {
+        int first = item * ColumnsPerItem;
+        RunColumns(first, Math.Min(ColumnsPerItem, columns - first));
+    }
+
+    protected abstract void RunColumns(int first, int count);
+}
+
+internal sealed unsafe class AddCall(BoundNode node) : RowCall(node)
+{
+    private readonly long _width = node.InType(0).Width;
+
+    protected override void Run(int first, int count, int worker) =>
+        Elementwise.Add(first * _width, count * _width, Bound.In(0), Bound.In(1), Bound.Out());
+}
+
+internal sealed unsafe class BiasGradCall(BoundNode node) : ColumnCall(node, (int)node.InType(1).Width)
+{
+    private readonly int _width = (int)node.InType(1).Width;
+
+    protected override void RunColumns(int first, int count) => Bias.Gradient(first, count, Bound.Rows, _width, Bound.In(0), Bound.In(1));
+}
+
+// Norms over heads see each head as a row.
+internal sealed unsafe class RmsNormCall(BoundNode node) : RowCall(node)
+{
+    private readonly RmsNorm _op = (RmsNorm)node.Node.Op;
+    private readonly int _width = (int)node.InType(1).Width;
+    private readonly int _perRow = (int)(node.InType(0).Width / node.InType(1).Width);
+
+    protected override void Run(int first, int count, int worker) =>
+        RmsNormKernel.Forward(first * _perRow, count * _perRow, _width, Bound.In(0), Bound.In(1), _op.Offset, _op.Eps, Bound.Out(0), Bound.Out(1));
+}
+
+internal sealed unsafe class RmsNormGradCall(BoundNode node) : RowCall(node)
+{
+    private readonly RmsNormGrad _op = (RmsNormGrad)node.Node.Op;
+    private readonly int _width = (int)node.InType(2).Width;
+    private readonly int _perRow = (int)(node.InType(1).Width / node.InType(2).Width);
+
+    protected override void Run(int first, int count, int worker) => RmsNormKernel.Backward(
+        first * _perRow, count * _perRow, _width, Bound.In(1), Bound.In(2), _op.Offset, Bound.In(3), Bound.In(0), Bound.In(4), Bound.Out());
+}
+
+internal sealed unsafe class RmsNormWeightGradCall(BoundNode node) : ColumnCall(node, (int)node.InType(3).Width)
+{
+    private readonly int _width = (int)node.InType(3).Width;
+    private readonly int _perRow = (int)(node.InType(1).Width / node.InType(3).Width);
+
+    protected override void RunColumns(int first, int count) =>
+        RmsNormKernel.WeightGradient(first, count, Bound.Rows * _perRow, _width, Bound.In(1), Bound.In(2), Bound.In(0), Bound.In(3));
+}

@@ -1,0 +1,55 @@
+using Tandem.Graph;
+using Tandem.Graph.Ops;
+
+namespace Tandem.Cpu;
+
+/// <summary>The kernels of this processor, by op. A missing one is an error when a plan is compiled.</summary>
+public sealed class CpuBackend : IBackend
+{
+    private static readonly Dictionary<Type, Entry> Entries = new()
+    {
+        [typeof(Add)] = new(n => new AddCall(n)),
+        [typeof(Embedding)] = new(n => new EmbeddingCall(n)),
+        [typeof(EmbeddingGrad)] = new(n => new EmbeddingGradCall(n)),
+        [typeof(Linear)] = new(n => new LinearCall(n)),
+        [typeof(LinearInputGrad)] = new(n => new LinearInputGradCall(n), (_, _, workers) => workers * MatMul.InputGradScratch),
+        [typeof(LinearWeightGrad)] = new(n => new LinearWeightGradCall(n), (_, _, workers) => workers * MatMul.WeightGradScratch),
+        [typeof(BiasGrad)] = new(n => new BiasGradCall(n)),
+        [typeof(RmsNorm)] = new(n => new RmsNormCall(n)),
+        [typeof(RmsNormGrad)] = new(n => new RmsNormGradCall(n)),
+        [typeof(RmsNormWeightGrad)] = new(n => new RmsNormWeightGradCall(n)),
+        [typeof(Rope)] = new(n => new RopeCall(n)),
+        [typeof(KvWrite)] = new(n => new KvWriteCall(n)),
+        [typeof(Attention)] = new(n => new AttentionCall(n), AttentionCall.ScratchBytes),
+        [typeof(AttentionGrad)] = new(n => new AttentionGradCall(n), AttentionGradCall.ScratchBytes),
+        [typeof(GatedActivation)] = new(n => new GatedActivationCall(n)),
+        [typeof(GatedActivationGrad)] = new(n => new GatedActivationGradCall(n)),
+        [typeof(GatherRows)] = new(n => new GatherRowsCall(n)),
+        [typeof(LinearCrossEntropy)] = new(n => new LossHeadCall(n), LossHeadCall.ScratchBytes),
+        [typeof(LinearCrossEntropyGrad)] = new(n => new LossHeadCall(n), LossHeadCall.ScratchBytes),
+        [typeof(GlobalNorm)] = new(n => new GlobalNormCall(n), GlobalNormCall.ScratchBytes),
+        [typeof(AdamW)] = new(n => new AdamWCall(n)),
+    };
+
+    private CpuBackend()
+    {
+    }
+
+    /// <summary>The backend.</summary>
+    public static CpuBackend Instance { get; } = new();
+
+    /// <inheritdoc/>
+    public string Name => "cpu";
+
+    /// <inheritdoc/>
+    public long ScratchBytes(Node node, StepSizes bounds, int workers) => Find(node).Scratch?.Invoke(node, bounds, workers) ?? 0;
+
+    internal static KernelCall Bind(BoundNode node) => Find(node.Node).Bind(node);
+
+    private static Entry Find(Node node) =>
+        Entries.TryGetValue(node.Op.GetType(), out Entry? entry)
+            ? entry
+            : throw new GraphException($"the cpu backend has no kernel for {node.Op.Describe()} ({node.Name}); it has {string.Join(", ", Entries.Keys.Select(t => t.Name))}");
+
+    private sealed record Entry(Func<BoundNode, KernelCall> Bind, Func<Node, StepSizes, int, long>? Scratch = null);
+}
