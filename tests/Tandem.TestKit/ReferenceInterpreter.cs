@@ -15,7 +15,7 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
     /// <summary>Values of inputs, parameters and state by name; missing state is zero.</summary>
     public Dictionary<string, double[]> Bindings { get; } = [];
 
-    /// <summary>A value after <see cref="Run"/>.</summary>
+    /// <summary>A value after <see cref="Run(Stage)"/>.</summary>
     public double[] this[Value value] => _values[value.Storage];
 
     /// <summary>The output of that name.</summary>

@@ -1,7 +1,7 @@
 namespace Tandem.Cpu;
 
 /// <summary>The norm over all gradients and what follows from it, from the sum of squares of each tensor (<see cref="Totals.SquareTiles"/>).</summary>
-internal static class GlobalNorm
+internal static class GlobalNormMath
 {
     /// <summary>Square root of the sums of squares of all tensors, added in order.</summary>
     internal static double Norm(ReadOnlySpan<double> sumsOfSquares)

@@ -1,0 +1,8 @@
+namespace Tandem.Cpu;
+
+/// <summary>Row functions that callers outside of a plan share with its kernels, so that the bits are the same.</summary>
+public static unsafe class CpuMath
+{
+    /// <summary>Natural logarithm of the softmax of logits[n] at <paramref name="id"/>: the bits of the loss's own.</summary>
+    public static float LogProb(float* logits, int n, int id) => SoftmaxKernel.LogProb(logits, n, id);
+}

@@ -1,0 +1,105 @@
+using Tandem.Cpu;
+using Tandem.Graph;
+using Tandem.Inference;
+using Tandem.Models;
+using Tandem.Training;
+using Xunit;
+
+namespace Tandem.Integration.Tests;
+
+/// <summary>
+/// Invariant 10: a token's log-probability is the same, bit for bit, in the trainer's forward pass, in one prefill, in chunked prefill, in token-by-token decode,
+/// alone and among others, and after preemption.
+/// </summary>
+public sealed class TrainerServesTests
+{
+    private const int Length = 150;
+
+    private static readonly int[] Tokens = TinyModels.Tokens(Length, 7);
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Trainer_prefill_chunks_and_decode_have_the_same_bits(int threads)
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama(positions: 256));
+        using var team = new ThreadTeam(threads);
+        float[] trained = TrainerLogProbs(model, team);
+        Assert.Equal(trained, Scored(model, team, chunk: 256));
+        Assert.Equal(trained, Scored(model, team, chunk: 7));
+        Assert.Equal(trained, Scored(model, team, chunk: 1));
+        Assert.Equal(trained, Scored(model, team, chunk: 64));
+    }
+
+    [Fact]
+    public void Alone_and_among_others_and_after_preemption_generates_the_same()
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama(positions: 256));
+        using var team = new ThreadTeam(2);
+        int[][] prompts = [.. Enumerable.Range(0, 24).Select(i => TinyModels.Tokens(3 + (i * 5 % 61), 100 + i))];
+        GeneratedToken[][] alone = [.. prompts.Select((p, i) => Generate(model, team, new EngineOptions(), [(p, Options(i))])[0])];
+        (int[], SamplingOptions)[] all = [.. prompts.Select((p, i) => (p, Options(i)))];
+        GeneratedToken[][] together = Generate(model, team, new EngineOptions { MaxRows = 64, PrefillChunk = 16 }, all);
+        GeneratedToken[][] crowded = Generate(model, team, new EngineOptions { MaxRows = 64, PrefillChunk = 16, CacheTokens = 480 }, all, expectPreemptions: true);
+        for (int i = 0; i < prompts.Length; i++)
+        {
+            Assert.Equal(alone[i], together[i]);
+            Assert.Equal(alone[i], crowded[i]);
+        }
+    }
+
+    private static SamplingOptions Options(int i) => new() { MaxTokens = 40, Seed = (ulong)i, Temperature = i % 2 == 0 ? 0 : 0.8f, TopK = i % 3 == 0 ? 20 : 0, TopP = 0.95f };
+
+    private static GeneratedToken[][] Generate(Model model, ThreadTeam team, EngineOptions options, (int[] Prompt, SamplingOptions Options)[] requests, bool expectPreemptions = false)
+    {
+        using var engine = new Engine(model, team, options);
+        int free = engine.FreeBlocks;
+        Request[] submitted = [.. requests.Select(r => engine.Submit(r.Prompt, r.Options))];
+        while (engine.Step())
+        {
+        }
+
+        Assert.All(submitted, r => Assert.Equal(FinishReason.Length, r.Finish));
+        Assert.Equal(free, engine.FreeBlocks);
+        Assert.Equal(expectPreemptions, submitted.Any(r => r.Preemptions > 0));
+        return [.. submitted.Select(r => r.Generated.ToArray())];
+    }
+
+    private static unsafe float[] TrainerLogProbs(Model model, ThreadTeam team)
+    {
+        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 400, MaxDocuments = 4 });
+
+        // Among other documents, so that neither row numbers nor tiles are those of the document alone.
+        trainer.Batch.AddDocument(TinyModels.Tokens(77, 1), TinyModels.NextTokens(TinyModels.Tokens(77, 1)));
+        trainer.Batch.AddDocument(Tokens, TinyModels.NextTokens(Tokens));
+        trainer.Batch.AddDocument(TinyModels.Tokens(100, 2), TinyModels.NextTokens(TinyModels.Tokens(100, 2)));
+        trainer.Accumulate();
+        return [.. trainer.TokenLosses.Slice(77, Length - 1).ToArray().Select(x => -x)];
+    }
+
+    // The prompt in chunks through the serving graph with a cache, the logits of every row asked for.
+    private static unsafe float[] Scored(Model model, ThreadTeam team, int chunk)
+    {
+        const int Blocks = 16;
+        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(DType.F32, Blocks));
+        Plan plan = Plan.Compile(graph, new StepSizes(256, 256, 0, 4), CpuBackend.Instance, team.Workers);
+        using var batch = new Batch(256, 4, 64);
+        using var instance = new CpuInstance(plan, team, model.Bindings(batch));
+        new Span<float>(instance[DecoderInputs.KvCache(0)], Blocks * 32 * 2 * 24).Fill(float.NaN);
+        int[] table = [11, 2, 9, 4, 7];
+        var result = new List<float>();
+        for (int at = 0; at < Length; at += chunk)
+        {
+            int rows = Math.Min(chunk, Length - at);
+            batch.Clear();
+            batch.AddRows(Tokens.AsSpan(at, rows), at, table);
+            for (int i = rows; i > 0; i--) batch.Sample(i);
+            instance.Run(Stage.Forward, batch.View, batch.Sizes);
+            float* logits = (float*)instance.Output(ModelGraphs.Logits);
+            for (int i = 0; i < rows && at + i + 1 < Length; i++)
+                result.Add(LogProbs.Of(new ReadOnlySpan<float>(logits + (i * 251), 251), Tokens[at + i + 1]));
+        }
+
+        return [.. result];
+    }
+}

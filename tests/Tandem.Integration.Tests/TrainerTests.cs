@@ -1,0 +1,139 @@
+using Tandem.Cpu;
+using Tandem.Models;
+using Tandem.Training;
+using Xunit;
+
+namespace Tandem.Integration.Tests;
+
+/// <summary>Invariants 2, 3, 6 and 7 on the reference model.</summary>
+public sealed class TrainerTests
+{
+    [Fact]
+    public void Two_runs_and_any_number_of_threads_have_the_same_bits()
+    {
+        float[][] one = Run(threads: 1, steps: 20), again = Run(threads: 1, steps: 20), two = Run(threads: 2, steps: 20), three = Run(threads: 3, steps: 20);
+        Assert.Equal(one, again);
+        Assert.Equal(one, two);
+        Assert.Equal(one, three);
+    }
+
+    [Fact]
+    public void A_packed_batch_equals_its_documents_accumulated_one_by_one()
+    {
+        float[][] packed = Gradients(t => Add(t, 0, 1, 2), t => t.Accumulate());
+        float[][] separate = Gradients(t =>
+        {
+            Add(t, 0);
+            t.Accumulate();
+            Add(t, 1);
+            t.Accumulate();
+            Add(t, 2);
+        }, t => t.Accumulate());
+        Assert.Equal(packed, separate);
+
+        float[][] unmasked = Gradients(t =>
+        {
+            int[] all = [.. TinyModels.Tokens(21, 0), .. TinyModels.Tokens(32, 1), .. TinyModels.Tokens(9, 2)];
+            t.Batch.AddDocument(all, TinyModels.NextTokens(all));
+        }, t => t.Accumulate());
+        Assert.NotEqual(packed, unmasked);
+    }
+
+    [Fact]
+    public void All_labels_masked_gives_loss_zero_and_zero_gradients()
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama());
+        using var team = new ThreadTeam(2);
+        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 64, MaxDocuments = 1 });
+        int[] labels = new int[30];
+        labels.AsSpan().Fill(-100);
+        trainer.Batch.AddDocument(TinyModels.Tokens(30, 1), labels);
+        trainer.Accumulate();
+        Assert.All(model.WeightNames, name => Assert.All(trainer.Gradient(name)!, g => Assert.Equal(0f, g)));
+        StepResult step = trainer.Update(1e-3);
+        Assert.Equal(0, step.Loss);
+        Assert.Equal(0, step.GradientNorm);
+        Assert.Null(step.SkippedFor);
+    }
+
+    [Fact]
+    public void A_step_that_is_not_finite_is_skipped_by_name_and_changes_nothing()
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama());
+        using var team = new ThreadTeam(2);
+        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 64, MaxDocuments = 1 });
+        float[] norm = model.Get("model.norm.weight");
+        float good = norm[3];
+        norm[3] = float.PositiveInfinity;
+        model.Set("model.norm.weight", norm);
+        float[] before = model.Get("lm_head.weight");
+        Add(trainer, 0);
+        trainer.Accumulate();
+        StepResult step = trainer.Update(1e-3);
+        Assert.NotNull(step.SkippedFor);
+        Assert.Equal(0, trainer.Step);
+        Assert.Equal(before, model.Get("lm_head.weight"));
+        norm[3] = good;
+        model.Set("model.norm.weight", norm);
+        Add(trainer, 0);
+        trainer.Accumulate();
+        Assert.Null(trainer.Update(1e-3).SkippedFor);
+        Assert.Equal(1, trainer.Step);
+    }
+
+    [Fact]
+    public void A_step_allocates_no_managed_memory()
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama());
+        using var team = new ThreadTeam(2);
+        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 64, MaxDocuments = 1 });
+        int[] tokens = TinyModels.Tokens(48, 0), labels = TinyModels.NextTokens(tokens);
+        for (int i = 0; i < 3; i++) Step();
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        for (int i = 0; i < 5; i++) Step();
+        Assert.Equal(before, GC.GetTotalAllocatedBytes(precise: true));
+
+        void Step()
+        {
+            trainer.Batch.Clear();
+            trainer.Batch.AddDocument(tokens, labels);
+            trainer.Accumulate();
+            trainer.Update(1e-3);
+        }
+    }
+
+    private static float[][] Run(int threads, int steps)
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama());
+        using var team = new ThreadTeam(threads);
+        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 64, MaxDocuments = 4 });
+        for (int i = 0; i < steps; i++)
+        {
+            Add(trainer, i, i + 1);
+            trainer.Accumulate();
+            trainer.Update(3e-3);
+        }
+
+        return [.. model.WeightNames.Select(model.Get)];
+    }
+
+    private static float[][] Gradients(Action<Trainer> fill, Action<Trainer> last)
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama());
+        using var team = new ThreadTeam(2);
+        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 64, MaxDocuments = 4 });
+        fill(trainer);
+        last(trainer);
+        return [.. model.WeightNames.Select(n => trainer.Gradient(n)!)];
+    }
+
+    private static void Add(Trainer trainer, params ReadOnlySpan<int> documents)
+    {
+        trainer.Batch.Clear();
+        foreach (int i in documents)
+        {
+            int[] tokens = TinyModels.Tokens(i % 3 == 0 ? 21 : i % 3 == 1 ? 32 : 9, i);
+            trainer.Batch.AddDocument(tokens, TinyModels.NextTokens(tokens), i);
+        }
+    }
+}
