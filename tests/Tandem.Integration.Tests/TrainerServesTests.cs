@@ -39,7 +39,7 @@ public sealed class TrainerServesTests
         int[][] prompts = [.. Enumerable.Range(0, 24).Select(i => TinyModels.Tokens(3 + (i * 5 % 61), 100 + i))];
         GeneratedToken[][] alone = [.. prompts.Select((p, i) => Generate(model, team, new EngineOptions(), [(p, Options(i))])[0])];
         (int[], SamplingOptions)[] all = [.. prompts.Select((p, i) => (p, Options(i)))];
-        GeneratedToken[][] together = Generate(model, team, new EngineOptions { MaxRows = 64, PrefillChunk = 16 }, all);
+        GeneratedToken[][] together = Generate(model, team, new EngineOptions { MaxRows = 64, PrefillChunk = 16, CacheTokens = 4096 }, all);
         GeneratedToken[][] crowded = Generate(model, team, new EngineOptions { MaxRows = 64, PrefillChunk = 16, CacheTokens = 480 }, all, expectPreemptions: true);
         for (int i = 0; i < prompts.Length; i++)
         {

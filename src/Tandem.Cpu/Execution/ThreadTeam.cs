@@ -18,14 +18,14 @@ public sealed class ThreadTeam : IDisposable
     private const int SpinRounds = 2000;
 
     private readonly Thread[] _threads;
-    private readonly SemaphoreSlim _wake = new(0);
+    private readonly SemaphoreSlim[] _wake;
+    private readonly int[] _parked;
     private readonly bool _mayspin;
     private ITeamJob? _job;
     private int _items;
     private volatile int _generation;
     private int _next;
     private int _running;
-    private int _parked;
     private ExceptionDispatchInfo? _failure;
     private volatile bool _stop;
 
@@ -36,6 +36,8 @@ public sealed class ThreadTeam : IDisposable
         Workers = workers == 0 ? Environment.ProcessorCount : workers;
         _mayspin = Workers <= Environment.ProcessorCount;
         _threads = new Thread[Workers - 1];
+        _parked = new int[_threads.Length];
+        _wake = [.. _threads.Select(_ => new SemaphoreSlim(0))];
         for (int i = 0; i < _threads.Length; i++)
         {
             int worker = i + 1;
@@ -63,8 +65,7 @@ public sealed class ThreadTeam : IDisposable
         Volatile.Write(ref _next, 0);
         Volatile.Write(ref _running, _threads.Length);
         Interlocked.Increment(ref _generation);
-        int parked = Volatile.Read(ref _parked);
-        if (parked > 0) _wake.Release(parked);
+        WakeParked();
         Claim(0);
         var spinner = new SpinWait();
         int spun = 0;
@@ -83,9 +84,9 @@ public sealed class ThreadTeam : IDisposable
         if (_stop) return;
         _stop = true;
         Interlocked.Increment(ref _generation);
-        _wake.Release(Workers);
+        WakeParked();
         foreach (Thread thread in _threads) thread.Join();
-        _wake.Dispose();
+        foreach (SemaphoreSlim wake in _wake) wake.Dispose();
     }
 
     private void Claim(int worker)
@@ -105,7 +106,7 @@ public sealed class ThreadTeam : IDisposable
         int seen = 0;
         while (true)
         {
-            WaitForWork(seen);
+            WaitForWork(worker - 1, seen);
             if (_stop) return;
             seen = _generation;
             Claim(worker);
@@ -113,16 +114,23 @@ public sealed class ThreadTeam : IDisposable
         }
     }
 
-    // Parking is announced before the last look at the generation, so a job that starts in between either is seen or wakes the worker;
-    // a wake-up too many is harmless, the loop looks again.
-    private void WaitForWork(int seen)
+    // A worker announces that it parks and then looks at the generation once more; a job counts itself before it looks who is parked.
+    // Whoever clears the flag decides: the job, which then owes a wake-up, or the worker, which then does not sleep.
+    // Each worker has its own semaphore, or a quick one could take the wake-up of a slow one.
+    private void WaitForWork(int index, int seen)
     {
         for (int i = 0; _mayspin && i < SpinRounds && _generation == seen && !_stop; i++) Thread.SpinWait(20);
         while (_generation == seen && !_stop)
         {
-            Interlocked.Increment(ref _parked);
-            if (_generation == seen && !_stop) _wake.Wait();
-            Interlocked.Decrement(ref _parked);
+            Interlocked.Exchange(ref _parked[index], 1);
+            bool mustSleep = (_generation == seen && !_stop) || Interlocked.Exchange(ref _parked[index], 0) == 0;
+            if (mustSleep) _wake[index].Wait();
         }
+    }
+
+    private void WakeParked()
+    {
+        for (int i = 0; i < _parked.Length; i++)
+            if (Interlocked.Exchange(ref _parked[i], 0) == 1) _wake[i].Release();
     }
 }
