@@ -9,7 +9,7 @@ public sealed unsafe class Model : IDisposable
 {
     private readonly Dictionary<string, NativeBuffer> _weights = [];
     private readonly Dictionary<string, TensorType> _types = [];
-    private readonly NativeBuffer? _rope;
+    private readonly RopeTable? _rope;
 
     /// <summary>Allocates the weights of a model, all zero.</summary>
     /// <param name="config">The model.</param>
@@ -23,7 +23,7 @@ public sealed unsafe class Model : IDisposable
             _weights[parameter.Name] = new NativeBuffer(parameter.Type.RowBytes);
         }
 
-        _rope = RopeTables.Build(config, ropeLength);
+        if (config.Rope != null) _rope = RopeTable.Build(config.Rope, config.HeadDim, config.MaxPositions, ropeLength);
     }
 
     /// <summary>The config.</summary>
@@ -35,11 +35,61 @@ public sealed unsafe class Model : IDisposable
     /// <summary>Number of weights' elements.</summary>
     public long NumParameters => _types.Values.Sum(t => t.Width);
 
-    /// <summary>Tokens that end a text.</summary>
-    public IReadOnlySet<int> EndOfText { get; init; } = new HashSet<int>();
-
     /// <summary>Whether a token ends a text.</summary>
-    public bool IsEndOfText(int token) => EndOfText.Contains(token);
+    public bool IsEndOfText(int token) => Config.EosTokenIds.Contains(token);
+
+    /// <summary>Reads a Hugging Face directory; every weight must be there, in its shape, and nothing else.</summary>
+    /// <exception cref="TandemException">A file is missing or malformed, or the weights are not those of the config.</exception>
+    public static Model Load(string folder, int ropeLength = 0)
+    {
+        using HfDirectory directory = HfDirectory.Open(folder);
+        var model = new Model(directory.ReadConfig(), ropeLength);
+        try
+        {
+            ExpectedTensor[] expected = [.. model._types.Select(t => new ExpectedTensor(t.Key, LogicalShape(t.Value)))];
+            foreach (StoredTensor stored in directory.Tensors.Load(expected, "*.rotary_emb.inv_freq", model.Config.TieWordEmbeddings ? "lm_head.weight" : ""))
+            {
+                using var rows = new NativeBuffer(stored.Shape.Count * sizeof(float));
+                stored.CopyTo(DType.F32, rows.Pointer);
+                Layouts.Pack(model._types[stored.Name], (float*)rows.Pointer, model._weights[stored.Name].Pointer);
+            }
+
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes a Hugging Face directory. Each file is written beside its place and renamed, so a crash leaves the old one or the new one.</summary>
+    public void Save(string folder) => HfDirectoryWriter.Write(
+        folder,
+        Config.ToJson(),
+        [.. _types.Select(t => LogicalTensor(t.Key, t.Value, _weights[t.Key].Pointer))],
+        GenerationConfig.From(Config).ToJson(),
+        overwrite: true);
+
+    /// <summary>A tensor in memory as a checkpoint sees it: rows one after another, without the padding of its layout.</summary>
+    public static TensorSource LogicalTensor(string name, TensorType type, byte* memory)
+    {
+        nint start = (nint)memory;
+        int columns = type.Dims.Length > 1 ? (int)(type.Width / type.Dims[0]) : (int)type.Width;
+        return new TensorSource(name, type.DType, LogicalShape(type), (first, destination) =>
+        {
+            Span<float> to = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(destination);
+            float* from = (float*)start;
+            for (int i = 0; i < to.Length; i++)
+            {
+                long element = first + i, row = element / columns;
+                to[i] = type.Layout == Layout.Panel16 ? from[(((row / 16 * columns) + (element % columns)) * 16) + (row % 16)] : from[element];
+            }
+        });
+    }
+
+    /// <summary>Shape of a weight as in a checkpoint.</summary>
+    public static Shape LogicalShape(TensorType type) => new([.. type.Dims.Select(d => (long)d)]);
 
     /// <summary>Logical type of a weight, with its layout in memory.</summary>
     public TensorType TypeOf(string name) => _types[name];
@@ -56,7 +106,7 @@ public sealed unsafe class Model : IDisposable
             [DecoderInputs.Positions] = batch.Positions,
             [DecoderInputs.Labels] = batch.Labels,
         };
-        if (_rope != null) bindings[DecoderInputs.RopeTable] = _rope;
+        if (_rope != null) bindings[DecoderInputs.RopeTable] = _rope.Buffer;
         return bindings;
     }
 

@@ -7,6 +7,10 @@ internal static class TinyModels
 {
     public static ModelConfig Llama(bool tied = false, int positions = 64) => new()
     {
+        ModelType = "llama",
+        Activation = HiddenActivation.Silu,
+        LayerWindows = [0, 0],
+        Rope = new RopeConfig { MaxPositions = positions },
         VocabSize = 251,
         HiddenSize = 64,
         NumLayers = 2,

@@ -31,13 +31,14 @@ public static class Llama
     private static Value Attention(GraphBuilder g, ModelConfig c, KvPlacement kv, int layer, Value n_TH)
     {
         using GraphBuilder.NameScope scope = g.Scope("self_attn");
-        Value rope = g.State(DecoderInputs.RopeTable, new TensorType(DType.F32, RowSymbol.None, 2, c.MaxPositions, c.RotaryDim / 2));
-        var turn = new Rope(c.HeadDim, c.RotaryDim);
-        Value q_TQD = g.Apply(turn, "q_rope", Linear(g, "q_proj", n_TH, c.NumHeads * c.HeadDim, c.AttentionBias), rope);
-        Value k_TKD = g.Apply(turn, "k_rope", Linear(g, "k_proj", n_TH, c.NumKvHeads * c.HeadDim, c.AttentionBias), rope);
-        Value v_TKD = Linear(g, "v_proj", n_TH, c.NumKvHeads * c.HeadDim, c.AttentionBias);
-        var spec = new AttentionSpec(c.NumHeads, c.NumKvHeads, c.HeadDim, c.HeadDim, 1 / MathF.Sqrt(c.HeadDim), c.WindowOf(layer));
-        return Linear(g, "o_proj", DecoderInputs.Attend(g, spec, kv, layer, q_TQD, k_TKD, v_TKD), c.HiddenSize, c.AttentionBias);
+        int rotary = c.Rope!.RotaryDim(c.HeadDim);
+        Value rope = g.State(DecoderInputs.RopeTable, new TensorType(DType.F32, RowSymbol.None, 2, c.MaxPositions, rotary / 2));
+        var turn = new Rope(c.HeadDim, rotary);
+        Value q_TQD = g.Apply(turn, "q_rope", Linear(g, "q_proj", n_TH, c.NumHeads * c.HeadDim, c.QkvBias), rope);
+        Value k_TKD = g.Apply(turn, "k_rope", Linear(g, "k_proj", n_TH, c.NumKvHeads * c.HeadDim, c.QkvBias), rope);
+        Value v_TKD = Linear(g, "v_proj", n_TH, c.NumKvHeads * c.HeadDim, c.QkvBias);
+        var spec = new AttentionSpec(c.NumHeads, c.NumKvHeads, c.HeadDim, c.HeadDim, 1 / MathF.Sqrt(c.HeadDim), c.LayerWindows[layer]);
+        return Linear(g, "o_proj", DecoderInputs.Attend(g, spec, kv, layer, q_TQD, k_TKD, v_TKD), c.HiddenSize, c.OutputBias);
     }
 
     private static Value Mlp(GraphBuilder g, ModelConfig c, Value n_TH)
@@ -45,8 +46,16 @@ public static class Llama
         using GraphBuilder.NameScope scope = g.Scope("mlp");
         Value gate_TF = Linear(g, "gate_proj", n_TH, c.IntermediateSize, c.MlpBias);
         Value up_TF = Linear(g, "up_proj", n_TH, c.IntermediateSize, c.MlpBias);
-        return Linear(g, "down_proj", g.Apply(new GatedActivation(ActivationKind.Silu), "act", gate_TF, up_TF), c.HiddenSize, c.MlpBias);
+        return Linear(g, "down_proj", g.Apply(new GatedActivation(Gate(c)), "act", gate_TF, up_TF), c.HiddenSize, c.MlpBias);
     }
+
+    private static ActivationKind Gate(ModelConfig c) => c.Activation switch
+    {
+        HiddenActivation.Silu => ActivationKind.Silu,
+        HiddenActivation.GeluTanh => ActivationKind.GeluTanh,
+        HiddenActivation.Gelu => ActivationKind.GeluErf,
+        _ => throw new TandemException($"hidden_act {c.Activation} is not supported for {c.ModelType}; supported are silu, gelu_pytorch_tanh, gelu"),
+    };
 
     private static Value Norm(GraphBuilder g, ModelConfig c, string name, Value x_TH) =>
         g.ApplyAll(new RmsNorm((float)c.NormEps), name, x_TH, g.Parameter(name + ".weight", new TensorType(DType.F32, RowSymbol.None, c.HiddenSize)))[0];

@@ -20,9 +20,9 @@ public static class ModelGraphs
     public static ModelGraph Serve(ModelConfig config, KvPlacement kv)
     {
         var g = new GraphBuilder($"{config.ModelType} serve");
-        Value h_TH = Llama.Hidden(g, config, kv);
+        Value h_TH = Family(config).Hidden(g, config, kv);
         Value h_SH = g.Apply(new GatherRows(), "sampled", h_TH);
-        g.Output(Logits, g.Apply(new Linear(), "lm_head", h_SH, Llama.Head(g, config)));
+        g.Output(Logits, g.Apply(new Linear(), "lm_head", h_SH, Family(config).Head(g, config)));
         return RunPasses(g.Build());
     }
 
@@ -42,11 +42,18 @@ public static class ModelGraphs
         return AddAdamW.Run(RunPasses(g.Build()), optimizer);
     }
 
+    // The table of families. Mistral is Llama with windows, Qwen2 with biases: both come from the config.
+    private static (Func<GraphBuilder, ModelConfig, KvPlacement, Value> Hidden, Func<GraphBuilder, ModelConfig, Value> Head) Family(ModelConfig config) => config.ModelType switch
+    {
+        "llama" or "mistral" or "qwen2" => (Llama.Hidden, Llama.Head),
+        _ => throw new TandemException($"no graph for model_type '{config.ModelType}'; there are llama, mistral, qwen2"),
+    };
+
     private static Value AddLoss(GraphBuilder g, ModelConfig config, LinearCrossEntropy loss)
     {
-        Value h_TH = Llama.Hidden(g, config, KvPlacement.InBatch);
+        Value h_TH = Family(config).Hidden(g, config, KvPlacement.InBatch);
         Value labels = g.Input(DecoderInputs.Labels, new TensorType(DType.I32, RowSymbol.Tokens));
-        IReadOnlyList<Value> losses = g.ApplyAll(loss, "loss", h_TH, Llama.Head(g, config), labels);
+        IReadOnlyList<Value> losses = g.ApplyAll(loss, "loss", h_TH, Family(config).Head(g, config), labels);
         g.Output(Loss, losses[0]);
         g.Output(TokenLosses, losses[1]);
         return losses[0];

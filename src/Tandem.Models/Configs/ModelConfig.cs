@@ -18,7 +18,7 @@ public enum HiddenActivation
 
 /// <summary>
 /// A model's shape and constants, as its <c>config.json</c> gives them in any of the published spellings, with the family's defaults filled in.
-/// Read with <see cref="Load"/> or <see cref="Parse"/>, which check every value; write with <see cref="ToJson"/>.
+/// Read with <see cref="Load"/> or <see cref="Parse(string, string)"/>, which check every value; write with <see cref="ToJson"/>.
 /// </summary>
 public sealed partial record ModelConfig
 {

@@ -42,6 +42,9 @@ public sealed unsafe class RopeTable : IDisposable
     /// <summary>What cos and sin were multiplied by.</summary>
     public double Multiplier { get; }
 
+    /// <summary>Cosines, then sines, as graphs read them: [2, Positions, Pairs].</summary>
+    internal NativeBuffer Buffer => _buffer;
+
     /// <summary>[Positions, Pairs] cosines times <see cref="Multiplier"/>.</summary>
     public float* Cos => (float*)_buffer.Pointer;
 
