@@ -54,7 +54,7 @@ public static unsafe class TrainerCheckpoint
             {
                 if (!saved.WeightNames.Contains(name) || saved.TypeOf(name) != trainer.Model.TypeOf(name))
                     throw new TandemException($"'{folder}' is the checkpoint of another model: it has no {name} of {trainer.Model.TypeOf(name)}");
-                saved.Buffer(name).Span<byte>().CopyTo(trainer.Model.Buffer(name).Span<byte>());
+                Buffer.MemoryCopy(saved.Buffer(name).Pointer, trainer.Model.Buffer(name).Pointer, trainer.Model.Buffer(name).Bytes, saved.Buffer(name).Bytes);
             }
         }
 
