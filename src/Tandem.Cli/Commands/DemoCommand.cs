@@ -20,7 +20,7 @@ internal static class DemoCommand
     public static Command Create()
     {
         var output = new Option<string>("--output") { Description = "Folder for the corpus and the model", DefaultValueFactory = _ => "tandem-demo" };
-        var steps = new Option<int>("--steps") { Description = "Training steps", DefaultValueFactory = _ => 420 };
+        var steps = new Option<int>("--steps") { Description = "Training steps", DefaultValueFactory = _ => 1300 };
         var threads = new Option<int>("--threads") { Description = "Threads; 0 is one a core" };
         var command = new Command("demo", "Write a corpus, train a tokenizer and a model on it, and check the stories it tells (about two minutes).") { output, steps, threads };
         command.SetAction((parse, cancel) => Task.FromResult(Run(parse.GetValue(output)!, parse.GetValue(steps), parse.GetValue(threads), cancel)));
@@ -43,16 +43,16 @@ internal static class DemoCommand
 
         ModelConfig config = Config(tokenizer.VocabSize, end);
         using var model = new Model(config);
-        model.Initialize(Seed);
+        model.Initialize(Seed, 0.06);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"model of {model.NumParameters / 1e6:F1} M parameters, {steps} steps"));
         using var team = new ThreadTeam(threads);
         int before = CountValid(model, tokenizer, team, show: 1);
 
-        using (var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 2048, MaxDocuments = 64, Optimizer = new AdamW(0.9, 0.98, 1e-8, 0.1) }))
+        using (var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 1280, MaxDocuments = 16, Optimizer = new AdamW(0.9, 0.98, 1e-8, 0.1) }))
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"a step is {trainer.Plan.Graph.Nodes.Count} ops in {trainer.Plan.TotalBytes / 1048576.0:F0} MiB, planned before it runs"));
-            var source = new DocumentSource(documents, 32, Seed);
-            var schedule = new CosineSchedule(4e-3, 1e-4, 40, steps);
+            var source = new DocumentSource(documents, 16, Seed);
+            var schedule = new CosineSchedule(3e-3, 1e-4, 60, steps);
             List<double> losses = TrainingDisplay.Run(
                 0,
                 steps,
@@ -73,7 +73,7 @@ internal static class DemoCommand
         using Model loaded = Model.Load(saved);
         int after = CountValid(loaded, TokenizerJson.Load(Path.Combine(saved, TokenizerJson.FileName)), team, show: 5);
         Console.WriteLine($"\nThe model is in {saved}. Try:");
-        Console.WriteLine($"  ./tandem generate {saved} \"Anna has a red ball.\" --temperature 0.7");
+        Console.WriteLine($"  ./tandem generate {saved} \"Anna has a ball.\" --temperature 0.7");
         Console.WriteLine($"  ./tandem plan {saved}");
         Console.WriteLine($"grammar: {before * 100 / Samples} % -> {after * 100 / Samples} %");
         return cancel.IsCancellationRequested ? 130 : after * 100 / Samples >= 80 ? 0 : 1;
@@ -83,7 +83,7 @@ internal static class DemoCommand
     {
         using var engine = new Engine(model, team, new EngineOptions { CacheTokens = 64 * model.Config.MaxPositions });
         int end = model.Config.EosTokenIds[0], valid = 0;
-        Request[] requests = [.. Enumerable.Range(0, Samples).Select(i => engine.Submit([end], new SamplingOptions { Seed = (ulong)i, Temperature = 0.7f, MaxTokens = 150 }))];
+        Request[] requests = [.. Enumerable.Range(0, Samples).Select(i => engine.Submit([end], new SamplingOptions { Seed = (ulong)i, Temperature = 0.6f, MaxTokens = 150 }))];
         while (engine.Step())
         {
         }

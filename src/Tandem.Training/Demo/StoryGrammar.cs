@@ -9,8 +9,7 @@ namespace Tandem.Training.Demo;
 public static class StoryGrammar
 {
     private static readonly string[] People = ["Anna", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo"];
-    private static readonly string[] Colors = ["red", "blue", "green", "yellow", "white", "black"];
-    private static readonly string[] Things = ["ball", "kite", "book", "hat", "drum", "cup", "lamp", "boat"];
+    private static readonly string[] Things = ["ball", "kite", "book", "hat", "drum", "cup", "lamp", "boat", "rope", "bell", "coin", "doll"];
     private static readonly string[] Places = ["garden", "kitchen", "forest", "market", "school", "tower"];
 
     /// <summary>Story <paramref name="index"/> of a seed, one line.</summary>
@@ -18,8 +17,7 @@ public static class StoryGrammar
     {
         var random = new Draws(Philox.Stream(seed, "story", (ulong)index));
         string[] people = random.Distinct(People, 3);
-        string[] things = random.Distinct(Things, 3);
-        string[] items = [.. things.Select(t => random.Of(Colors) + " " + t)];
+        string[] items = random.Distinct(Things, 3);
         var owner = new Dictionary<string, string> { [items[0]] = people[0], [items[1]] = people[1] };
         var place = new Dictionary<string, string>();
         var story = new StringBuilder($"{people[0]} has a {items[0]}. {people[1]} has a {items[1]}.");
@@ -120,13 +118,7 @@ public static class StoryGrammar
         return answer == $"{has} has the {item}." ? null : $"'{question}' '{answer}', it is {has}";
     }
 
-    private static string? NewItem(Dictionary<string, string> owner, string item, string person)
-    {
-        string thing = item.Split(' ')[1];
-        if (owner.Keys.Any(k => k.EndsWith(" " + thing, StringComparison.Ordinal))) return $"two of {thing}";
-        owner[item] = person;
-        return null;
-    }
+    private static string? NewItem(Dictionary<string, string> owner, string item, string person) => owner.TryAdd(item, person) ? null : $"two of {item}";
 
     private static bool Match(string sentence, string verb, out string person, out string rest)
     {
@@ -136,7 +128,7 @@ public static class StoryGrammar
         return rest.Length > 0 && People.Contains(person);
     }
 
-    private static bool IsItem(string item) => item.Split(' ') is [var color, var thing] && Colors.Contains(color) && Things.Contains(thing);
+    private static bool IsItem(string item) => Things.Contains(item);
 
     private static string[] Sentences(string story)
     {
