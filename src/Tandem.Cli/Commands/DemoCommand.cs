@@ -20,7 +20,7 @@ internal static class DemoCommand
     public static Command Create()
     {
         var output = new Option<string>("--output") { Description = "Folder for the corpus and the model", DefaultValueFactory = _ => "tandem-demo" };
-        var steps = new Option<int>("--steps") { Description = "Training steps", DefaultValueFactory = _ => 1300 };
+        var steps = new Option<int>("--steps") { Description = "Training steps", DefaultValueFactory = _ => 1200 };
         var threads = new Option<int>("--threads") { Description = "Threads; 0 is one a core" };
         var command = new Command("demo", "Write a corpus, train a tokenizer and a model on it, and check the stories it tells (about two minutes).") { output, steps, threads };
         command.SetAction((parse, cancel) => Task.FromResult(Run(parse.GetValue(output)!, parse.GetValue(steps), parse.GetValue(threads), cancel)));
@@ -52,7 +52,7 @@ internal static class DemoCommand
         {
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"a step is {trainer.Plan.Graph.Nodes.Count} ops in {trainer.Plan.TotalBytes / 1048576.0:F0} MiB, planned before it runs"));
             var source = new DocumentSource(documents, 16, Seed);
-            var schedule = new CosineSchedule(3e-3, 1e-4, 60, steps);
+            var schedule = new CosineSchedule(2e-3, 1e-4, 60, steps);
             List<double> losses = TrainingDisplay.Run(
                 0,
                 steps,

@@ -29,7 +29,7 @@ public static class StoryGrammar
                 case 0 or 1:
                     string item = random.Of([.. owner.Keys]);
                     string to = random.Of([.. people.Where(p => p != owner[item])]);
-                    story.Append($" {owner[item]} gives the {item} to {to}.");
+                    story.Append($" {owner[item]} gives the {item} to {to}. Now {to} has the {item}.");
                     owner[item] = to;
                     break;
                 case 2 when !owner.ContainsKey(items[2]):
@@ -39,7 +39,7 @@ public static class StoryGrammar
                     break;
                 default:
                     string who = random.Of(people), where = random.Of(Places);
-                    story.Append($" {who} goes to the {where}.");
+                    story.Append($" {who} goes to the {where}. Now {who} is in the {where}.");
                     place[who] = where;
                     break;
             }
@@ -63,13 +63,15 @@ public static class StoryGrammar
     public static string? Check(string story)
     {
         string[] sentences = Sentences(story.Trim());
-        if (sentences.Length is < 7 or > 9) return $"{sentences.Length} sentences, wanted 7 to 9";
+        if (sentences.Length is < 7 or > 13) return $"{sentences.Length} sentences, wanted 7 to 13";
         if (sentences[^1] != "The end.") return $"ends with '{sentences[^1]}'";
         var owner = new Dictionary<string, string>();
         var place = new Dictionary<string, string>();
         for (int i = 0; i < sentences.Length - 3; i++)
         {
-            string? problem = i < 2 ? Opening(sentences[i], owner) : Event(sentences[i], owner, place);
+            string? now = null;
+            string? problem = i < 2 ? Opening(sentences[i], owner) : Event(sentences[i], owner, place, out now);
+            if (problem == null && now != null && sentences[++i] != now) problem = $"'{sentences[i]}', wanted '{now}'";
             if (problem != null) return problem;
         }
 
@@ -84,13 +86,16 @@ public static class StoryGrammar
         return NewItem(owner, item, person);
     }
 
-    private static string? Event(string sentence, Dictionary<string, string> owner, Dictionary<string, string> place)
+    // What must be said next, where an event has a consequence, comes out as "now".
+    private static string? Event(string sentence, Dictionary<string, string> owner, Dictionary<string, string> place, out string? now)
     {
+        now = null;
         if (Match(sentence, " finds a ", out string person, out string rest) && IsItem(rest))
             return owner.Count == 3 ? "two finds" : NewItem(owner, rest, person);
         if (Match(sentence, " goes to the ", out person, out rest) && Places.Contains(rest))
         {
             place[person] = rest;
+            now = $"Now {person} is in the {rest}.";
             return null;
         }
 
@@ -100,6 +105,7 @@ public static class StoryGrammar
         if (owner.GetValueOrDefault(parts[0]) != person) return $"{person} gives a {parts[0]} that {owner.GetValueOrDefault(parts[0]) ?? "nobody"} has";
         if (parts[1] == person) return $"{person} gives to {person}";
         owner[parts[0]] = parts[1];
+        now = $"Now {parts[1]} has the {parts[0]}.";
         return null;
     }
 
