@@ -109,7 +109,13 @@ internal sealed class SafetensorsHeader
     private TensorInfo ReadTensor(ref Utf8JsonReader reader, string name)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw BadInfo(name, $"its description is {Describe(reader.TokenType)}, not an object");
+        {
+            // Skipping it first says of what is nested too deep that it is no JSON we read, rather than a wrong value.
+            JsonTokenType found = reader.TokenType;
+            reader.Skip();
+            throw BadInfo(name, $"its description is {Describe(found)}, not an object");
+        }
+
         StoredType? type = null;
         long[]? dims = null;
         long[]? offsets = null;
