@@ -17,43 +17,34 @@ public static class StoryGrammar
     {
         var random = new Draws(Philox.Stream(seed, "story", (ulong)index));
         string[] people = random.Distinct(People, 3);
-        string[] items = random.Distinct(Things, 3);
-        var owner = new Dictionary<string, string> { [items[0]] = people[0], [items[1]] = people[1] };
-        var place = new Dictionary<string, string>();
-        var story = new StringBuilder($"{people[0]} has a {items[0]}. {people[1]} has a {items[1]}.");
+        string item = random.Of(Things), owner = people[0];
+        var place = new Dictionary<string, string> { [people[1]] = random.Of(Places) };
+        var story = new StringBuilder($"{owner} has a {item}. {people[1]} is in the {place[people[1]]}.");
         int events = 2 + random.Below(3);
         for (int i = 0; i < events; i++)
         {
-            switch (random.Below(4))
+            if (random.Below(2) == 0)
             {
-                case 0 or 1:
-                    string item = random.Of([.. owner.Keys]);
-                    string to = random.Of([.. people.Where(p => p != owner[item])]);
-                    story.Append($" {owner[item]} gives the {item} to {to}. Now {to} has the {item}.");
-                    owner[item] = to;
-                    break;
-                case 2 when !owner.ContainsKey(items[2]):
-                    string finder = random.Of(people);
-                    story.Append($" {finder} finds a {items[2]}.");
-                    owner[items[2]] = finder;
-                    break;
-                default:
-                    string who = random.Of(people), where = random.Of(Places);
-                    story.Append($" {who} goes to the {where}. Now {who} is in the {where}.");
-                    place[who] = where;
-                    break;
+                string to = random.Of([.. people.Where(p => p != owner)]);
+                story.Append($" {owner} gives the {item} to {to}. Now {to} has the {item}.");
+                owner = to;
+            }
+            else
+            {
+                string who = random.Of(people), where = random.Of(Places);
+                story.Append($" {who} goes to the {where}. Now {who} is in the {where}.");
+                place[who] = where;
             }
         }
 
-        if (place.Count > 0 && random.Below(2) == 0)
+        if (random.Below(2) == 0)
         {
             string who = random.Of([.. place.Keys]);
             story.Append($" Where is {who}? {who} is in the {place[who]}.");
         }
         else
         {
-            string item = random.Of([.. owner.Keys]);
-            story.Append($" Who has the {item}? {owner[item]} has the {item}.");
+            story.Append($" Who has the {item}? {owner} has the {item}.");
         }
 
         return story.Append(" The end.").ToString();
@@ -63,68 +54,51 @@ public static class StoryGrammar
     public static string? Check(string story)
     {
         string[] sentences = Sentences(story.Trim());
-        if (sentences.Length is < 7 or > 13) return $"{sentences.Length} sentences, wanted 7 to 13";
+        if (sentences.Length is < 9 or > 13) return $"{sentences.Length} sentences, wanted 9 to 13";
         if (sentences[^1] != "The end.") return $"ends with '{sentences[^1]}'";
-        var owner = new Dictionary<string, string>();
-        var place = new Dictionary<string, string>();
-        for (int i = 0; i < sentences.Length - 3; i++)
+        if (!Match(sentences[0], " has a ", out string owner, out string item) || !Things.Contains(item)) return $"'{sentences[0]}' is no beginning";
+        if (!Match(sentences[1], " is in the ", out string person, out string where) || !Places.Contains(where)) return $"'{sentences[1]}' is no second sentence";
+        if (person == owner) return $"{person} begins twice";
+        var people = new HashSet<string> { owner, person };
+        var place = new Dictionary<string, string> { [person] = where };
+        for (int i = 2; i < sentences.Length - 3; i += 2)
         {
-            string? now = null;
-            string? problem = i < 2 ? Opening(sentences[i], owner) : Event(sentences[i], owner, place, out now);
-            if (problem == null && now != null && sentences[++i] != now) problem = $"'{sentences[i]}', wanted '{now}'";
+            string now = Event(sentences[i], item, ref owner, place, people, out string? problem);
+            if (problem == null && sentences[i + 1] != now) problem = $"'{sentences[i + 1]}', wanted '{now}'";
             if (problem != null) return problem;
         }
 
-        if (owner.Values.Concat(place.Keys).Distinct().Count() > 3) return "more than three people";
-        return Answer(sentences[^3], sentences[^2], owner, place);
+        if (people.Count > 3) return "more than three people";
+        return Answer(sentences[^3], sentences[^2], item, owner, place);
     }
 
-    private static string? Opening(string sentence, Dictionary<string, string> owner)
+    // Changes the facts and gives the sentence that must follow.
+    private static string Event(string sentence, string item, ref string owner, Dictionary<string, string> place, HashSet<string> people, out string? problem)
     {
-        if (!Match(sentence, " has a ", out string person, out string item) || !IsItem(item)) return $"'{sentence}' is no opening";
-        if (owner.ContainsValue(person)) return $"{person} opens twice";
-        return NewItem(owner, item, person);
-    }
-
-    // What must be said next, where an event has a consequence, comes out as "now".
-    private static string? Event(string sentence, Dictionary<string, string> owner, Dictionary<string, string> place, out string? now)
-    {
-        now = null;
-        if (Match(sentence, " finds a ", out string person, out string rest) && IsItem(rest))
-            return owner.Count == 3 ? "two finds" : NewItem(owner, rest, person);
-        if (Match(sentence, " goes to the ", out person, out rest) && Places.Contains(rest))
+        problem = null;
+        if (Match(sentence, " goes to the ", out string person, out string where) && Places.Contains(where))
         {
-            place[person] = rest;
-            now = $"Now {person} is in the {rest}.";
-            return null;
+            people.Add(person);
+            place[person] = where;
+            return $"Now {person} is in the {where}.";
         }
 
-        if (!Match(sentence, " gives the ", out person, out rest) || !rest.Contains(" to ", StringComparison.Ordinal)) return $"'{sentence}' is no event";
-        string[] parts = rest.Split(" to ");
-        if (parts.Length != 2 || !People.Contains(parts[1])) return $"'{sentence}' is no event";
-        if (owner.GetValueOrDefault(parts[0]) != person) return $"{person} gives a {parts[0]} that {owner.GetValueOrDefault(parts[0]) ?? "nobody"} has";
-        if (parts[1] == person) return $"{person} gives to {person}";
-        owner[parts[0]] = parts[1];
-        now = $"Now {parts[1]} has the {parts[0]}.";
-        return null;
+        if (!Match(sentence, $" gives the {item} to ", out person, out string to) || !People.Contains(to)) problem = $"'{sentence}' is no event";
+        else if (person != owner) problem = $"{person} gives the {item} that {owner} has";
+        else if (to == owner) problem = $"{person} gives to {person}";
+        people.Add(to);
+        owner = to;
+        return $"Now {to} has the {item}.";
     }
 
-    private static string? Answer(string question, string answer, Dictionary<string, string> owner, Dictionary<string, string> place)
+    private static string? Answer(string question, string answer, string item, string owner, Dictionary<string, string> place)
     {
-        if (question.StartsWith("Where is ", StringComparison.Ordinal) && question.EndsWith('?'))
-        {
-            string who = question["Where is ".Length..^1];
-            if (!place.TryGetValue(who, out string? where)) return $"nobody said where {who} is";
-            return answer == $"{who} is in the {where}." ? null : $"'{question}' '{answer}', it is the {where}";
-        }
-
-        if (!question.StartsWith("Who has the ", StringComparison.Ordinal) || !question.EndsWith('?')) return $"'{question}' is no question";
-        string item = question["Who has the ".Length..^1];
-        if (!owner.TryGetValue(item, out string? has)) return $"there is no {item}";
-        return answer == $"{has} has the {item}." ? null : $"'{question}' '{answer}', it is {has}";
+        if (question == $"Who has the {item}?") return answer == $"{owner} has the {item}." ? null : $"'{question}' '{answer}', it is {owner}";
+        if (!question.StartsWith("Where is ", StringComparison.Ordinal) || !question.EndsWith('?')) return $"'{question}' is no question";
+        string who = question["Where is ".Length..^1];
+        if (!place.TryGetValue(who, out string? where)) return $"nobody said where {who} is";
+        return answer == $"{who} is in the {where}." ? null : $"'{question}' '{answer}', it is the {where}";
     }
-
-    private static string? NewItem(Dictionary<string, string> owner, string item, string person) => owner.TryAdd(item, person) ? null : $"two of {item}";
 
     private static bool Match(string sentence, string verb, out string person, out string rest)
     {
@@ -133,8 +107,6 @@ public static class StoryGrammar
         rest = at > 0 && sentence.EndsWith('.') ? sentence[(at + verb.Length)..^1] : "";
         return rest.Length > 0 && People.Contains(person);
     }
-
-    private static bool IsItem(string item) => Things.Contains(item);
 
     private static string[] Sentences(string story)
     {
