@@ -1,0 +1,141 @@
+using System.Runtime.InteropServices;
+
+namespace Tandem.Models;
+
+/// <summary>
+/// One tensor of an open checkpoint: row-major elements, outermost dimension first, in mapped memory that lives as long as the checkpoint is open.
+/// The address need not be aligned to the element.
+/// </summary>
+public sealed unsafe class StoredTensor
+{
+    private const long ChunkElements = 1 << 18;
+    private const int BufferElements = 1024;
+
+    private readonly MappedFile _file;
+    private readonly long _offset;
+
+    internal StoredTensor(string name, StoredType type, Shape shape, MappedFile file, long offset, long bytes)
+    {
+        Name = name;
+        Type = type;
+        Shape = shape;
+        Bytes = bytes;
+        _file = file;
+        _offset = offset;
+    }
+
+    /// <summary>The name in the checkpoint.</summary>
+    public string Name { get; }
+
+    /// <summary>The element type as stored.</summary>
+    public StoredType Type { get; }
+
+    /// <summary>The sizes.</summary>
+    public Shape Shape { get; }
+
+    /// <summary>Size of the data in bytes.</summary>
+    public long Bytes { get; }
+
+    /// <summary>The file it is in.</summary>
+    public string File => _file.Path;
+
+    /// <summary>The first element.</summary>
+    /// <exception cref="ObjectDisposedException">The checkpoint was closed.</exception>
+    public byte* Pointer => _file.Range(_offset, Bytes);
+
+    /// <summary>The same tensor under another name.</summary>
+    internal StoredTensor Renamed(string name) => new(name, Type, Shape, _file, _offset, Bytes);
+
+    /// <summary>
+    /// Copies all elements, row-major, converting to <paramref name="target"/>. Any type copies to itself; f64, f32, f16, bf16 and the 8-bit floats
+    /// convert to f32, f16 and bf16 (to nearest, ties to even; f64 by way of f32).
+    /// </summary>
+    /// <param name="target">The type of the destination's elements.</param>
+    /// <param name="destination">Room for <c>Shape.Bytes(target)</c> bytes.</param>
+    /// <param name="threads">How many threads may copy; 0 is one for each processor.</param>
+    /// <exception cref="TandemException">There is no such conversion.</exception>
+    public void CopyTo(DType target, void* destination, int threads = 0) => CopyTo(target, destination, 0, Shape.Count, threads);
+
+    /// <summary>Copies <paramref name="count"/> elements from <paramref name="firstElement"/> on; else as <see cref="CopyTo(DType, void*, int)"/>.</summary>
+    /// <exception cref="TandemException">There is no such conversion, or the range is not inside the tensor.</exception>
+    public void CopyTo(DType target, void* destination, long firstElement, long count, int threads = 0)
+    {
+        if (firstElement < 0 || count < 0 || firstElement > Shape.Count - count)
+            throw new TandemException($"tensor {CheckpointException.Quote(Name)}: elements {firstElement} to {firstElement + count} are not within its {Shape.Count} elements");
+        if (Type.ToDType() != target && !(Type.IsConvertible() && target is DType.F32 or DType.F16 or DType.BF16))
+        {
+            var message = $"tensor {CheckpointException.Quote(Name)} in '{File}' is stored as {Type.Name()}, which cannot be read as {target.Name()}; "
+                + "accepted: F64, F32, F16, BF16, F8_E4M3, F8_E5M2 as f32, f16 or bf16, and any type as itself";
+            throw new TandemException(message);
+        }
+
+        if (count == 0)
+            return;
+        var sourceSize = Type.Bits() / 8;
+        var from = (nint)(Pointer + firstElement * sourceSize);
+        var to = (nint)destination;
+        var chunks = (count + ChunkElements - 1) / ChunkElements;
+        if (chunks == 1 || threads == 1)
+        {
+            Convert(Type, (byte*)from, target, (byte*)to, count);
+            return;
+        }
+
+        var options = new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : Environment.ProcessorCount };
+        Parallel.For(0, chunks, options, chunk =>
+        {
+            var start = chunk * ChunkElements;
+            Convert(Type, (byte*)from + start * sourceSize, target, (byte*)to + start * target.Size(), Math.Min(ChunkElements, count - start));
+        });
+    }
+
+    private static void Convert(StoredType type, byte* source, DType target, byte* destination, long count)
+    {
+        if (type.ToDType() == target)
+        {
+            Buffer.MemoryCopy(source, destination, count * target.Size(), count * target.Size());
+            return;
+        }
+
+        var buffer = stackalloc float[BufferElements];
+        var sourceSize = type.Bits() / 8;
+        for (long i = 0; i < count; i += BufferElements)
+        {
+            var n = (int)Math.Min(BufferElements, count - i);
+            var floats = target == DType.F32 ? new Span<float>(destination + i * 4, n) : new Span<float>(buffer, n);
+            Widen(type, new ReadOnlySpan<byte>(source + i * sourceSize, n * sourceSize), floats);
+            if (target == DType.BF16)
+                Conversions.ToBFloat16(floats, new Span<BFloat16>(destination + i * 2, n));
+            else if (target == DType.F16)
+                Conversions.ToHalf(floats, new Span<Half>(destination + i * 2, n));
+        }
+    }
+
+    private static void Widen(StoredType type, ReadOnlySpan<byte> source, Span<float> destination)
+    {
+        switch (type)
+        {
+            case StoredType.F64:
+                for (var i = 0; i < destination.Length; i++)
+                    destination[i] = (float)MemoryMarshal.Read<double>(source[(i * 8)..]);
+                break;
+            case StoredType.F32:
+                source.CopyTo(MemoryMarshal.AsBytes(destination));
+                break;
+            case StoredType.F16:
+                Conversions.ToSingle(MemoryMarshal.Cast<byte, Half>(source), destination);
+                break;
+            case StoredType.BF16:
+                Conversions.ToSingle(MemoryMarshal.Cast<byte, BFloat16>(source), destination);
+                break;
+            case StoredType.F8E4M3:
+                Conversions.ToSingle(MemoryMarshal.Cast<byte, Float8E4M3>(source), destination);
+                break;
+            case StoredType.F8E5M2:
+                Conversions.ToSingle(MemoryMarshal.Cast<byte, Float8E5M2>(source), destination);
+                break;
+            default:
+                throw new InvalidOperationException($"a bug: no widening of {type}, which the caller should have refused");
+        }
+    }
+}
