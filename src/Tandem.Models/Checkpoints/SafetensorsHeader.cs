@@ -110,10 +110,11 @@ internal sealed class SafetensorsHeader
     {
         if (reader.TokenType != JsonTokenType.StartObject)
         {
-            // Skipping it first says of what is nested too deep that it is no JSON we read, rather than a wrong value.
-            JsonTokenType found = reader.TokenType;
+            var found = Describe(reader.TokenType);
+
+            // Nesting too deep to be read is reported as such.
             reader.Skip();
-            throw BadInfo(name, $"its description is {Describe(found)}, not an object");
+            throw BadInfo(name, $"its description is {found}, not an object");
         }
 
         StoredType? type = null;
