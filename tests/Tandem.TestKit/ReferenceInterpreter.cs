@@ -52,36 +52,36 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 Set(n, 0, [.. In(0).Zip(In(1), (a, b) => a + b)]);
                 break;
             case Embedding:
-            {
-                int h = n.Inputs[0].Type.Dims[1];
-                Set(n, 0, [.. In(1).SelectMany(id => In(0).Skip((int)id * h).Take(h))]);
-                break;
-            }
+                {
+                    int h = n.Inputs[0].Type.Dims[1];
+                    Set(n, 0, [.. In(1).SelectMany(id => In(0).Skip((int)id * h).Take(h))]);
+                    break;
+                }
 
             case EmbeddingGrad:
-            {
-                int h = Width(0);
-                for (int i = 0; i < In(0).Length; i++) In(2)[((int)In(1)[i / h] * h) + (i % h)] += In(0)[i];
-                break;
-            }
+                {
+                    int h = Width(0);
+                    for (int i = 0; i < In(0).Length; i++) In(2)[((int)In(1)[i / h] * h) + (i % h)] += In(0)[i];
+                    break;
+                }
 
             case Linear:
-            {
-                double[] y = Product(In(0), In(1), n.Inputs[1].Type.Dims[0], n.Inputs[1].Type.Dims[1]);
-                if (n.Inputs.Count == 3)
-                    for (int i = 0; i < y.Length; i++) y[i] += In(2)[i % In(2).Length];
-                Set(n, 0, y);
-                break;
-            }
+                {
+                    double[] y = Product(In(0), In(1), n.Inputs[1].Type.Dims[0], n.Inputs[1].Type.Dims[1]);
+                    if (n.Inputs.Count == 3)
+                        for (int i = 0; i < y.Length; i++) y[i] += In(2)[i % In(2).Length];
+                    Set(n, 0, y);
+                    break;
+                }
 
             case LinearInputGrad:
-            {
-                double[] dx = InputGrad(In(0), In(1), n.Inputs[1].Type.Dims[0], n.Inputs[1].Type.Dims[1]);
-                if (n.Inputs.Count == 3)
-                    for (int i = 0; i < dx.Length; i++) dx[i] += In(2)[i];
-                Set(n, 0, dx);
-                break;
-            }
+                {
+                    double[] dx = InputGrad(In(0), In(1), n.Inputs[1].Type.Dims[0], n.Inputs[1].Type.Dims[1]);
+                    if (n.Inputs.Count == 3)
+                        for (int i = 0; i < dx.Length; i++) dx[i] += In(2)[i];
+                    Set(n, 0, dx);
+                    break;
+                }
 
             case LinearWeightGrad:
                 WeightGrad(In(0), In(1), In(2), Width(0), Width(1));
@@ -96,11 +96,11 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 RunRmsNormGrad(n, op, In(0), In(1), In(2), In(3), n.Inputs.Count == 5 ? In(4) : null);
                 break;
             case RmsNormWeightGrad:
-            {
-                int h = In(3).Length;
-                for (int i = 0; i < In(0).Length; i++) In(3)[i % h] += In(0)[i] * In(1)[i] * In(2)[i / h];
-                break;
-            }
+                {
+                    int h = In(3).Length;
+                    for (int i = 0; i < In(0).Length; i++) In(3)[i % h] += In(0)[i] * In(1)[i] * In(2)[i / h];
+                    break;
+                }
 
             case Rope op:
                 RunRope(n, op, In(0), In(1));
@@ -122,33 +122,33 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 RunAttentionGrad(n, op.Spec, In(0), In(1), In(4));
                 break;
             case GatherRows:
-            {
-                double[] y = New(n.Outputs[0]);
-                int h = Width(0);
-                for (int i = 0; i < y.Length; i++) y[i] = In(0)[(batch.SampledRows[i / h] * h) + (i % h)];
-                break;
-            }
+                {
+                    double[] y = New(n.Outputs[0]);
+                    int h = Width(0);
+                    for (int i = 0; i < y.Length; i++) y[i] = In(0)[(batch.SampledRows[i / h] * h) + (i % h)];
+                    break;
+                }
 
             case LinearCrossEntropy op:
-            {
-                (double loss, double[] tokens, double[] lse, _) = CrossEntropy(op, In(0), In(1), In(2), n.Inputs[1].Type);
-                Set(n, 0, [loss]);
-                Set(n, 1, tokens);
-                Set(n, 2, lse);
-                break;
-            }
+                {
+                    (double loss, double[] tokens, double[] lse, _) = CrossEntropy(op, In(0), In(1), In(2), n.Inputs[1].Type);
+                    Set(n, 0, [loss]);
+                    Set(n, 1, tokens);
+                    Set(n, 2, lse);
+                    break;
+                }
 
             case LinearCrossEntropyGrad op:
-            {
-                (double loss, double[] tokens, double[] lse, double[] dLogits) = CrossEntropy(op.Forward, In(0), In(1), In(2), n.Inputs[1].Type);
-                int v = n.Inputs[1].Type.Dims[0], h = n.Inputs[1].Type.Dims[1];
-                Set(n, 1, [loss]);
-                Set(n, 2, tokens);
-                Set(n, 3, lse);
-                Set(n, 0, InputGrad(dLogits, In(1), v, h));
-                if (op.TrainsWeight) WeightGrad(dLogits, In(0), In(3), v, h);
-                break;
-            }
+                {
+                    (double loss, double[] tokens, double[] lse, double[] dLogits) = CrossEntropy(op.Forward, In(0), In(1), In(2), n.Inputs[1].Type);
+                    int v = n.Inputs[1].Type.Dims[0], h = n.Inputs[1].Type.Dims[1];
+                    Set(n, 1, [loss]);
+                    Set(n, 2, tokens);
+                    Set(n, 3, lse);
+                    Set(n, 0, InputGrad(dLogits, In(1), v, h));
+                    if (op.TrainsWeight) WeightGrad(dLogits, In(0), In(3), v, h);
+                    break;
+                }
 
             case GlobalNorm:
                 Set(n, 0, [n.Inputs.Sum(v => _values[v.Storage].Sum(g => g * g))]);
