@@ -179,10 +179,10 @@ internal static class VectorMath
         p = MathF.FusedMultiplyAdd(p, z, T7);
         p = MathF.FusedMultiplyAdd(p, z, T5);
         p = MathF.FusedMultiplyAdd(p, z, T3);
-        var small = MathF.FusedMultiplyAdd(p * z, x, x);
+        var small = MathF.FusedMultiplyAdd(p * z, a, a);
         var bounded = a > TanhMax ? TanhMax : a;
-        var large = MathF.CopySign(1f - (2f / (Exp(bounded + bounded) + 1f)), x);
-        return a < TanhSmall ? small : large;
+        var large = 1f - (2f / (Exp(bounded + bounded) + 1f));
+        return MathF.CopySign(a < TanhSmall ? small : large, x);
     }
 
     /// <inheritdoc cref="Tanh(float)"/>
@@ -196,10 +196,10 @@ internal static class VectorMath
         p = Vector256.FusedMultiplyAdd(p, z, Vector256.Create(T7));
         p = Vector256.FusedMultiplyAdd(p, z, Vector256.Create(T5));
         p = Vector256.FusedMultiplyAdd(p, z, Vector256.Create(T3));
-        var small = Vector256.FusedMultiplyAdd(p * z, x, x);
+        var small = Vector256.FusedMultiplyAdd(p * z, a, a);
         var bounded = Vector256.ConditionalSelect(Vector256.GreaterThan(a, Vector256.Create(TanhMax)), Vector256.Create(TanhMax), a);
-        var large = (Vector256<float>.One - (Vector256.Create(2f) / (Exp(bounded + bounded) + Vector256<float>.One))) | sign;
-        return Vector256.ConditionalSelect(Vector256.LessThan(a, Vector256.Create(TanhSmall)), small, large);
+        var large = Vector256<float>.One - (Vector256.Create(2f) / (Exp(bounded + bounded) + Vector256<float>.One));
+        return Vector256.ConditionalSelect(Vector256.LessThan(a, Vector256.Create(TanhSmall)), small, large) | sign;
     }
 
     /// <summary>Error function: an odd polynomial up to 1, 1 - exp(Q(|x| - 1)) above, where Q is fitted to the logarithm of the complement.</summary>
