@@ -5,6 +5,7 @@ using Tandem.Cli.Commands;
 var root = new RootCommand("Tandem trains and serves language models. Try: tandem demo")
 {
     DemoCommand.Create(),
+    TrainCommand.Create(),
     GenerateCommand.Create(),
     PlanCommand.Create(),
 };
