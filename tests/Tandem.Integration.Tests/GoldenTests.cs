@@ -67,6 +67,7 @@ public sealed unsafe class GoldenTests
     [InlineData("mistral_sliding")]
     [InlineData("qwen2")]
     [InlineData("qwen2_window")]
+    [InlineData("qwen3")]
     public void Logits_and_greedy_paths_are_those_of_transformers(string name)
     {
         string folder = Folder("models", name);

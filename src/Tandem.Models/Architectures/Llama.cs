@@ -10,13 +10,16 @@ namespace Tandem.Models;
 public static class Llama
 {
     /// <summary>The graph from token ids to what the output head reads, [T, H].</summary>
-    public static Value Hidden(GraphBuilder g, ModelConfig c, KvPlacement kv)
+    public static Value Hidden(GraphBuilder g, ModelConfig c, KvPlacement kv) => Hidden(g, c, kv, (_, x) => x);
+
+    /// <summary>The same with something done to queries and keys, [T, heads * D], before they are turned; it gets the name of the projection.</summary>
+    internal static Value Hidden(GraphBuilder g, ModelConfig c, KvPlacement kv, Func<string, Value, Value> onHeads)
     {
         Value x_TH = g.Apply(new Embedding(), "embed", EmbeddingTable(g, c), DecoderInputs.TokenIds(g));
         for (int i = 0; i < c.NumLayers; i++)
         {
             using GraphBuilder.NameScope scope = g.Scope($"model.layers.{i}");
-            x_TH = g.Apply(new Add(), "attn.residual", x_TH, Attention(g, c, kv, i, Norm(g, c, "input_layernorm", x_TH)));
+            x_TH = g.Apply(new Add(), "attn.residual", x_TH, Attention(g, c, kv, i, onHeads, Norm(g, c, "input_layernorm", x_TH)));
             x_TH = g.Apply(new Add(), "mlp.residual", x_TH, Mlp(g, c, Norm(g, c, "post_attention_layernorm", x_TH)));
         }
 
@@ -28,14 +31,14 @@ public static class Llama
 
     private static Value EmbeddingTable(GraphBuilder g, ModelConfig c) => Weight(g, "model.embed_tokens.weight", c.VocabSize, c.HiddenSize);
 
-    private static Value Attention(GraphBuilder g, ModelConfig c, KvPlacement kv, int layer, Value n_TH)
+    private static Value Attention(GraphBuilder g, ModelConfig c, KvPlacement kv, int layer, Func<string, Value, Value> onHeads, Value n_TH)
     {
         using GraphBuilder.NameScope scope = g.Scope("self_attn");
         int rotary = c.Rope!.RotaryDim(c.HeadDim);
         Value rope = g.State(DecoderInputs.RopeTable, new TensorType(DType.F32, RowSymbol.None, 2, c.MaxPositions, rotary / 2));
         var turn = new Rope(c.HeadDim, rotary);
-        Value q_TQD = g.Apply(turn, "q_rope", Linear(g, "q_proj", n_TH, c.NumHeads * c.HeadDim, c.QkvBias), rope);
-        Value k_TKD = g.Apply(turn, "k_rope", Linear(g, "k_proj", n_TH, c.NumKvHeads * c.HeadDim, c.QkvBias), rope);
+        Value q_TQD = g.Apply(turn, "q_rope", onHeads("q", Linear(g, "q_proj", n_TH, c.NumHeads * c.HeadDim, c.QkvBias)), rope);
+        Value k_TKD = g.Apply(turn, "k_rope", onHeads("k", Linear(g, "k_proj", n_TH, c.NumKvHeads * c.HeadDim, c.QkvBias)), rope);
         Value v_TKD = Linear(g, "v_proj", n_TH, c.NumKvHeads * c.HeadDim, c.QkvBias);
         var spec = new AttentionSpec(c.NumHeads, c.NumKvHeads, c.HeadDim, c.HeadDim, 1 / MathF.Sqrt(c.HeadDim), c.LayerWindows[layer]);
         return Linear(g, "o_proj", DecoderInputs.Attend(g, spec, kv, layer, q_TQD, k_TKD, v_TKD), c.HiddenSize, c.OutputBias);

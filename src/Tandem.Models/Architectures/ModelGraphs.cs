@@ -46,7 +46,8 @@ public static class ModelGraphs
     private static (Func<GraphBuilder, ModelConfig, KvPlacement, Value> Hidden, Func<GraphBuilder, ModelConfig, Value> Head) Family(ModelConfig config) => config.ModelType switch
     {
         "llama" or "mistral" or "qwen2" => (Llama.Hidden, Llama.Head),
-        _ => throw new TandemException($"no graph for model_type '{config.ModelType}'; there are llama, mistral, qwen2"),
+        "qwen3" => (Qwen3.Hidden, Llama.Head),
+        _ => throw new TandemException($"no graph for model_type '{config.ModelType}'; there are llama, mistral, qwen2, qwen3"),
     };
 
     private static Value AddLoss(GraphBuilder g, ModelConfig config, LinearCrossEntropy loss)
