@@ -11,70 +11,140 @@ internal sealed unsafe class RopeCall(BoundNode node) : RowCall(node)
 
     protected override void Run(int first, int count, int worker)
     {
-        int half = _op.RotaryDim / 2;
-        for (int t = first; t < first + count; t++)
-        {
-            float* cos = Bound.In(1) + ((long)Bound.Step.View.Positions[t] * half);
-            RopeKernel.Row(_op, Bound.In(0) + ((long)t * _width), Bound.Out() + ((long)t * _width), _width, cos, cos + ((long)_positions * half));
-        }
+        float* cos = Bound.In(1), sin = cos + ((long)_positions * (_op.RotaryDim / 2));
+        long start = (long)first * _width;
+        RopeKernel.Apply(
+            Bound.In(0) + start, _width, Bound.Out() + start, _width, count, _width / _op.HeadDim, _op.HeadDim, _op.RotaryDim, cos, sin,
+            Bound.Step.View.Positions + first, _op.Interleaved, _op.Inverse);
     }
 }
 
 internal sealed unsafe class KvWriteCall(BoundNode node) : KernelCall
 {
-    private readonly AttentionSpec _spec = ((KvWrite)node.Node.Op).Spec;
+    private readonly AttentionShape _shape = AttentionCall.ShapeOf(((KvWrite)node.Node.Op).Spec, node.OutType().DType);
 
-    public override int Items => node.Step.View.NumSegments * _spec.NumKvHeads;
+    public override int Items => node.Step.View.NumSegments * _shape.NumKvHeads;
 
     public override void Run(int item, int worker) =>
-        KvBlocks.Write(_spec, node.Step.View, node.Step.View.Segments[item / _spec.NumKvHeads], item % _spec.NumKvHeads, node.In(0), node.In(1), node.Out());
+        KvBlocks.Write(
+            _shape, node.Step.View, node.Step.View.Segments[item / _shape.NumKvHeads], item % _shape.NumKvHeads,
+            node.In(0), (long)_shape.NumKvHeads * _shape.HeadDim, node.In(1), (long)_shape.NumKvHeads * _shape.ValueDim, (byte*)node.Out());
 }
 
-/// <summary>Items are (segment, key/value head, tile of tokens); late tiles, which see the most keys, come first.</summary>
+/// <summary>Items are (tile of query rows, key/value head); the list of tiles stands at the start of the scratch memory.</summary>
 internal sealed unsafe class AttentionCall(BoundNode node) : KernelCall
 {
-    private readonly AttentionSpec _spec = ((Attention)node.Node.Op).Spec;
-    private readonly int _tileTokens = AttentionForward.TileTokens(((Attention)node.Node.Op).Spec);
+    private readonly AttentionShape _shape = ShapeOf(((Attention)node.Node.Op).Spec, node.InType(1).DType);
+    private readonly long _workerBytes = AttentionForward.ScratchBytes(ShapeOf(((Attention)node.Node.Op).Spec, node.InType(1).DType));
 
-    public static long ScratchBytes(Node node, StepSizes bounds, int workers) => workers * AttentionForward.ScratchBytes(((Attention)node.Op).Spec);
+    private AttentionTile* Tiles => (AttentionTile*)(node.Scratch + (node.Step.Workers * _workerBytes));
 
-    public override int Items
+    public static long ScratchBytes(Node node, StepSizes bounds, int workers)
+    {
+        var shape = ShapeOf(((Attention)node.Op).Spec, node.Inputs[1].Type.DType);
+        return (workers * AttentionForward.ScratchBytes(shape)) + (sizeof(AttentionTile) * AttentionTiles.MaxQueryTiles(shape, bounds.Tokens, bounds.Segments));
+    }
+
+    public override int Items => AttentionTiles.Queries(node.Step.View, _shape, Tiles) * _shape.NumKvHeads;
+
+    public override void Run(int item, int worker) =>
+        AttentionForward.Run(Args(node, _shape, false), Tiles[item / _shape.NumKvHeads], item % _shape.NumKvHeads, node.Scratch + (worker * _workerBytes));
+
+    /// <summary>The kernels' view of a layer.</summary>
+    public static AttentionShape ShapeOf(AttentionSpec spec, DType cacheType)
+    {
+        var shape = new AttentionShape
+        {
+            NumHeads = spec.NumHeads,
+            NumKvHeads = spec.NumKvHeads,
+            HeadDim = spec.HeadDim,
+            ValueDim = spec.ValueDim,
+            Scale = spec.Scale,
+            Window = spec.Window,
+            Softcap = spec.Softcap,
+            CacheType = cacheType,
+        };
+        shape.Validate();
+        return shape;
+    }
+
+    /// <summary>Operands 0 and 1 and the results of the forward pass, which are operands of the gradient.</summary>
+    public static AttentionForwardArgs Args(BoundNode node, in AttentionShape shape, bool gradient) => new()
+    {
+        Shape = shape,
+        View = node.Step.View,
+        Q = node.In(0),
+        QStride = (long)shape.NumHeads * shape.HeadDim,
+        Cache = (byte*)node.In(1),
+        O = gradient ? node.In(2) : node.Out(0),
+        OStride = (long)shape.NumHeads * shape.ValueDim,
+        Lse = gradient ? node.In(3) : node.Out(1),
+    };
+}
+
+/// <summary>
+/// Phase 0 sums o times do. Then, with enough documents and heads, phase 1 does a document and key/value head at a time;
+/// otherwise phase 1 does tiles of keys and phase 2 tiles of queries. The bits are the same.
+/// </summary>
+internal sealed unsafe class AttentionGradCall(BoundNode node) : KernelCall
+{
+    private const int DeltaRows = 64;
+    private readonly AttentionShape _shape = AttentionCall.ShapeOf(((AttentionGrad)node.Node.Op).Spec, node.InType(1).DType);
+    private readonly long _workerBytes = AttentionBackward.ScratchBytes(AttentionCall.ShapeOf(((AttentionGrad)node.Node.Op).Spec, node.InType(1).DType));
+    private bool _byHead;
+
+    private float* Delta => (float*)(node.Scratch + (node.Step.Workers * _workerBytes));
+
+    private AttentionTile* Tiles => (AttentionTile*)(Delta + ((long)node.Rows * _shape.NumHeads));
+
+    public static long ScratchBytes(Node node, StepSizes bounds, int workers)
+    {
+        var shape = AttentionCall.ShapeOf(((AttentionGrad)node.Op).Spec, node.Inputs[1].Type.DType);
+        long tiles = Math.Max(AttentionTiles.MaxQueryTiles(shape, bounds.Tokens, bounds.Segments), AttentionTiles.MaxKeyTiles(bounds.Tokens, bounds.Segments));
+        return (workers * AttentionBackward.ScratchBytes(shape)) + ((long)bounds.Tokens * shape.NumHeads * sizeof(float)) + (tiles * sizeof(AttentionTile));
+    }
+
+    public override int Phases
     {
         get
         {
-            int tiles = 0;
-            for (int i = 0; i < node.Step.View.NumSegments; i++) tiles += Tiles(node.Step.View.Segments[i]);
-            return tiles * _spec.NumKvHeads;
+            _byHead = AttentionBackward.PreferHeads(node.Step.View, _shape, node.Step.Workers);
+            return _byHead ? 2 : 3;
         }
     }
 
-    public override void Run(int item, int worker)
+    public override int Items => Phase switch
     {
-        int tile = item / _spec.NumKvHeads, index = node.Step.View.NumSegments - 1;
-        while (tile >= Tiles(node.Step.View.Segments[index])) tile -= Tiles(node.Step.View.Segments[index--]);
-        ref Segment segment = ref node.Step.View.Segments[index];
-        int first = (Tiles(segment) - 1 - tile) * _tileTokens;
-        float* scratch = (float*)(node.Scratch + (worker * AttentionForward.ScratchBytes(_spec)));
-        AttentionForward.Run(
-            _spec, node.Step.View, segment, item % _spec.NumKvHeads, first, Math.Min(_tileTokens, segment.NumRows - first), node.In(0), node.In(1), node.Out(0), node.Out(1), scratch);
-    }
-
-    private int Tiles(in Segment segment) => (segment.NumRows + _tileTokens - 1) / _tileTokens;
-}
-
-internal sealed unsafe class AttentionGradCall(BoundNode node) : KernelCall
-{
-    private readonly AttentionSpec _spec = ((AttentionGrad)node.Node.Op).Spec;
-
-    public static long ScratchBytes(Node node, StepSizes bounds, int workers) => workers * AttentionBackward.ScratchBytes(((AttentionGrad)node.Op).Spec);
-
-    public override int Items => node.Step.View.NumSegments * _spec.NumKvHeads;
+        0 => (node.Rows + DeltaRows - 1) / DeltaRows,
+        1 when _byHead => node.Step.View.NumSegments * _shape.NumKvHeads,
+        1 => AttentionTiles.Keys(node.Step.View, Tiles) * _shape.NumKvHeads,
+        _ => AttentionTiles.Queries(node.Step.View, _shape, Tiles) * _shape.NumKvHeads,
+    };
 
     public override void Run(int item, int worker)
     {
-        float* scratch = (float*)(node.Scratch + (worker * AttentionBackward.ScratchBytes(_spec)));
-        AttentionBackward.Run(
-            _spec, node.Step.View, node.Step.View.Segments[item / _spec.NumKvHeads], item % _spec.NumKvHeads,
-            node.In(0), node.In(1), node.In(2), node.In(3), node.In(4), node.Out(0), node.Out(1), node.Out(2), scratch);
+        byte* scratch = node.Scratch + (worker * _workerBytes);
+        var args = new AttentionBackwardArgs
+        {
+            Forward = AttentionCall.Args(node, _shape, true),
+            DO = node.In(4),
+            DOStride = (long)_shape.NumHeads * _shape.ValueDim,
+            Delta = Delta,
+            DQ = node.Out(0),
+            DQStride = (long)_shape.NumHeads * _shape.HeadDim,
+            DK = node.Out(1),
+            DKStride = (long)_shape.NumKvHeads * _shape.HeadDim,
+            DV = node.Out(2),
+            DVStride = (long)_shape.NumKvHeads * _shape.ValueDim,
+        };
+        int unit = item / _shape.NumKvHeads, kvHead = item % _shape.NumKvHeads;
+        if (Phase == 0)
+            AttentionBackward.Delta(args, item * DeltaRows, Math.Min(DeltaRows, node.Rows - (item * DeltaRows)));
+        else if (_byHead)
+            AttentionBackward.RunHead(args, unit, kvHead, scratch);
+        else if (Phase == 1)
+            AttentionBackward.RunKeys(args, Tiles[unit], kvHead, scratch);
+        else
+            AttentionBackward.RunQueries(args, Tiles[unit], kvHead, scratch);
     }
 }

@@ -1,0 +1,99 @@
+using Tandem.Graph;
+
+namespace Tandem.Cpu;
+
+/// <summary>Scalar twin of <see cref="AttentionForward"/>: one row and one query head by plain loops, the same bits.</summary>
+internal static unsafe class AttentionScalar
+{
+    /// <summary>Computes row <paramref name="token"/> of a segment for one query head into o[Dv]; returns the logarithm of the softmax's sum.</summary>
+    public static float Row(in AttentionForwardArgs args, int segmentIndex, int token, int head, float* o)
+    {
+        var shape = args.Shape;
+        var segment = args.View.Segments[segmentIndex];
+        int position = segment.FirstPosition + token, first = shape.FirstKey(position);
+        int end = shape.EndKey(position, segment.FirstPosition + segment.NumRows), valueDim = shape.ValueDim;
+        float totalM = float.NegativeInfinity, totalL = 0f;
+        float[] total = new float[valueDim], acc = new float[valueDim];
+        for (int span = first / AttentionShape.SpanKeys * AttentionShape.SpanKeys; span < end; span += AttentionShape.SpanKeys)
+        {
+            float m = float.NegativeInfinity, l = 0f;
+            Array.Clear(acc);
+            for (int key = span; key < Math.Min(end, span + AttentionShape.SpanKeys); key += AttentionShape.TileKeys)
+                Tile(args, segment, token, head, Math.Max(first, key), Math.Min(end, key + AttentionShape.TileKeys), ref m, ref l, acc);
+
+            if (l == 0f)
+                continue;
+            if (totalM == float.NegativeInfinity)
+            {
+                (totalM, totalL) = (m, l);
+                acc.CopyTo(total, 0);
+                continue;
+            }
+
+            float max = m > totalM ? m : totalM, a = VectorMath.Exp(totalM - max), b = VectorMath.Exp(m - max);
+            totalM = max;
+            totalL = MathF.FusedMultiplyAdd(totalL, a, l * b);
+            for (int d = 0; d < valueDim; d++)
+                total[d] = MathF.FusedMultiplyAdd(total[d], a, acc[d] * b);
+        }
+
+        if (args.Sinks != null)
+        {
+            float sink = args.Sinks[head], max = sink > totalM ? sink : totalM, alpha = VectorMath.Exp(totalM - max);
+            totalL = MathF.FusedMultiplyAdd(totalL, alpha, VectorMath.Exp(sink - max));
+            totalM = max;
+            for (int d = 0; d < valueDim; d++)
+                total[d] *= alpha;
+        }
+
+        for (int d = 0; d < valueDim; d++)
+            o[d] = total[d] / totalL;
+        return totalM + VectorMath.Log(totalL);
+    }
+
+    private static void Tile(in AttentionForwardArgs args, in Segment segment, int token, int head, int first, int end, ref float m, ref float l, float[] acc)
+    {
+        if (first >= end)
+            return;
+        var shape = args.Shape;
+        int kvHead = head / shape.Group, tile = first / AttentionShape.TileKeys * AttentionShape.TileKeys;
+        float* q = args.Q + ((segment.FirstRow + token) * args.QStride) + ((long)head * shape.HeadDim);
+        float* p = stackalloc float[AttentionShape.TileKeys];
+        float max = m;
+        for (int j = first; j < end; j++)
+        {
+            byte* keys = KvBlocks.Head(shape, args.Cache, args.View.Blocks[segment.FirstBlock + (j / KvBlocks.Tokens)], kvHead);
+            float dot = 0f;
+            for (int d = 0; d < shape.HeadDim; d++)
+                dot = MathF.FusedMultiplyAdd(q[d], KvBlocks.Read(shape.CacheType, keys, KvBlocks.KeyOffset(shape, j % KvBlocks.Tokens, d)), dot);
+            float score = dot * shape.Scale;
+            if (shape.Softcap > 0)
+                score = shape.Softcap * VectorMath.Tanh(score * (1f / shape.Softcap));
+            p[j - tile] = score;
+            max = score > max ? score : max;
+        }
+
+        float alpha = m == float.NegativeInfinity ? 0f : VectorMath.Exp(m - max);
+        float* lanes = stackalloc float[RowReduce.Lanes];
+        RowReduce.Fill(lanes, 0f);
+        for (int j = first - tile; j < end - tile; j++)
+        {
+            p[j] = VectorMath.Exp(p[j] - max);
+            lanes[j & 15] += p[j];
+        }
+
+        m = max;
+        l = MathF.FusedMultiplyAdd(l, alpha, RowReduce.FoldSumScalar(lanes));
+        for (int d = 0; d < acc.Length; d++)
+        {
+            float sum = acc[d] * alpha;
+            for (int j = first; j < end; j++)
+            {
+                byte* keys = KvBlocks.Head(shape, args.Cache, args.View.Blocks[segment.FirstBlock + (j / KvBlocks.Tokens)], kvHead);
+                sum = MathF.FusedMultiplyAdd(p[j - tile], KvBlocks.Read(shape.CacheType, keys, shape.KeyElements + KvBlocks.ValueOffset(j % KvBlocks.Tokens, d)), sum);
+            }
+
+            acc[d] = sum;
+        }
+    }
+}
