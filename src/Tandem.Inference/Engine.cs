@@ -50,7 +50,7 @@ public sealed unsafe class Engine : IDisposable
         MaxLength = Options.MaxLength > 0 ? Math.Min(Options.MaxLength, model.Config.MaxPositions) : model.Config.MaxPositions;
         int cacheTokens = Options.CacheTokens > 0 ? Options.CacheTokens : 4 * MaxLength;
         int blocks = (cacheTokens + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
-        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheType, blocks));
+        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheType, blocks), model.WeightType);
         Plan = Plan.Compile(graph, StepSizes.ForServing(Options.MaxRows, Options.MaxSequences), CpuBackend.Instance, team.Workers);
         _pool = new BlockPool(blocks);
         _batch = new Batch(Options.MaxRows, Options.MaxSequences, Options.MaxSequences * ((MaxLength / BatchView.BlockTokens) + 1));

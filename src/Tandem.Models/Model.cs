@@ -14,10 +14,12 @@ public sealed unsafe class Model : IDisposable
     /// <summary>Allocates the weights of a model, all zero.</summary>
     /// <param name="config">The model.</param>
     /// <param name="ropeLength">Longest sequence, where the rope table depends on it; 0 is the model's own limit.</param>
-    public Model(ModelConfig config, int ropeLength = 0)
+    /// <param name="weightType">Element type of the matrices: f32, bf16 or f16. Vectors (norms, biases) are always f32.</param>
+    public Model(ModelConfig config, int ropeLength = 0, DType weightType = DType.F32)
     {
         Config = config;
-        foreach (Value parameter in ModelGraphs.Evaluate(config).Parameters)
+        WeightType = weightType;
+        foreach (Value parameter in ModelGraphs.Evaluate(config, weightType).Parameters)
         {
             _types[parameter.Name] = parameter.Type;
             _weights[parameter.Name] = new NativeBuffer(parameter.Type.RowBytes);
@@ -28,6 +30,9 @@ public sealed unsafe class Model : IDisposable
 
     /// <summary>The config.</summary>
     public ModelConfig Config { get; }
+
+    /// <summary>Element type of the matrices.</summary>
+    public DType WeightType { get; }
 
     /// <summary>Names of the weights, in order of use.</summary>
     public IEnumerable<string> WeightNames => _types.Keys;
@@ -40,10 +45,10 @@ public sealed unsafe class Model : IDisposable
 
     /// <summary>Reads a Hugging Face directory; every weight must be there, in its shape, and nothing else.</summary>
     /// <exception cref="TandemException">A file is missing or malformed, or the weights are not those of the config.</exception>
-    public static Model Load(string folder, int ropeLength = 0)
+    public static Model Load(string folder, int ropeLength = 0, DType weightType = DType.F32)
     {
         using HfDirectory directory = HfDirectory.Open(folder);
-        var model = new Model(directory.ReadConfig(), ropeLength);
+        var model = new Model(directory.ReadConfig(), ropeLength, weightType);
         try
         {
             ExpectedTensor[] expected = [.. model._types.Select(t => new ExpectedTensor(t.Key, LogicalShape(t.Value)))];
@@ -75,16 +80,11 @@ public sealed unsafe class Model : IDisposable
     public static TensorSource LogicalTensor(string name, TensorType type, byte* memory)
     {
         nint start = (nint)memory;
-        int columns = type.Dims.Length > 1 ? (int)(type.Width / type.Dims[0]) : (int)type.Width;
+        int size = type.DType.Size();
         return new TensorSource(name, type.DType, LogicalShape(type), (first, destination) =>
         {
-            Span<float> to = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(destination);
-            float* from = (float*)start;
-            for (int i = 0; i < to.Length; i++)
-            {
-                long element = first + i, row = element / columns;
-                to[i] = type.Layout == Layout.Panel16 ? from[(((row / 16 * columns) + (element % columns)) * 16) + (row % 16)] : from[element];
-            }
+            for (int i = 0; i < destination.Length / size; i++)
+                new ReadOnlySpan<byte>((byte*)start + (Layouts.Place(type, first + i) * size), size).CopyTo(destination[(i * size)..]);
         });
     }
 

@@ -52,7 +52,7 @@ public sealed unsafe class Trainer : IDisposable
     {
         Model = model;
         Options = options;
-        ModelGraph graph = ModelGraphs.Train(model.Config, options.Loss, options.Optimizer);
+        ModelGraph graph = ModelGraphs.Train(model.Config, options.Loss, options.Optimizer, model.WeightType);
         StepSizes bounds = StepSizes.ForTraining(options.MaxTokens, options.MaxDocuments);
         Plan = Plan.Compile(graph, bounds, CpuBackend.Instance, team.Workers);
         Batch = Batch.ForTraining(bounds);

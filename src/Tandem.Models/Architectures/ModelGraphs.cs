@@ -17,29 +17,29 @@ public static class ModelGraphs
     public const string TokenLosses = "token_losses";
 
     /// <summary>From tokens to the logits of the sampled rows.</summary>
-    public static ModelGraph Serve(ModelConfig config, KvPlacement kv)
+    public static ModelGraph Serve(ModelConfig config, KvPlacement kv, DType weightType = DType.F32)
     {
         var g = new GraphBuilder($"{config.ModelType} serve");
         Value h_TH = Family(config).Hidden(g, config, kv);
         Value h_SH = g.Apply(new GatherRows(), "sampled", h_TH);
         g.Output(Logits, g.Apply(new Linear(), "lm_head", h_SH, Family(config).Head(g, config)));
-        return RunPasses(g.Build());
+        return RunPasses(g.Build(), weightType);
     }
 
     /// <summary>From tokens and labels to the loss.</summary>
-    public static ModelGraph Evaluate(ModelConfig config)
+    public static ModelGraph Evaluate(ModelConfig config, DType weightType = DType.F32)
     {
         var g = new GraphBuilder($"{config.ModelType} evaluate");
         AddLoss(g, config, new LinearCrossEntropy());
-        return RunPasses(g.Build());
+        return RunPasses(g.Build(), weightType);
     }
 
     /// <summary>From tokens and labels to gradients and the updated weights.</summary>
-    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer)
+    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32)
     {
         var g = new GraphBuilder($"{config.ModelType} train");
         GradientBuilder.Backward(g, AddLoss(g, config, loss));
-        return AddAdamW.Run(RunPasses(g.Build()), optimizer);
+        return AddAdamW.Run(RunPasses(g.Build(), weightType), optimizer);
     }
 
     // The table of families. Mistral is Llama with windows, Qwen2 with biases: both come from the config.
@@ -61,5 +61,6 @@ public static class ModelGraphs
     }
 
     // The one list of passes, in order.
-    private static ModelGraph RunPasses(ModelGraph graph) => RemoveDeadCode.Run(AssignLayouts.Run(ShareLossHead.Run(graph)));
+    private static ModelGraph RunPasses(ModelGraph graph, DType weightType) =>
+        RemoveDeadCode.Run(AssignLayouts.Run(SetWeightType.Run(ShareLossHead.Run(graph), weightType)));
 }
