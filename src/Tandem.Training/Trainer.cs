@@ -33,6 +33,9 @@ public sealed record TrainerOptions
 
     /// <summary>Largest gradient norm; 0 does not clip.</summary>
     public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Logical data shards, a power of two: their gradients are added as a balanced binary tree, whoever computes them.</summary>
+    public int LogicalShards { get; init; } = 1;
 }
 
 /// <summary>
@@ -44,21 +47,26 @@ public sealed unsafe class Trainer : IDisposable
     private readonly CpuInstance _instance;
     private readonly double* _hyper;
     private readonly (Value Parameter, Value Gradient)[] _trained;
+    private readonly double[] _parkedLosses;
     private double _loss;
     private long _valid;
+    private int _shard;
+    private StepEntry[] _table = [];
+    private int _tableCount;
 
     /// <summary>Compiles the training graph of <paramref name="model"/>, whose weights it changes.</summary>
     public Trainer(Model model, ThreadTeam team, TrainerOptions options)
     {
         Model = model;
         Options = options;
-        ModelGraph graph = ModelGraphs.Train(model.Config, options.Loss, options.Optimizer, model.WeightType);
+        ModelGraph graph = ModelGraphs.Train(model.Config, options.Loss, options.Optimizer, model.WeightType, options.LogicalShards);
         StepSizes bounds = StepSizes.ForTraining(options.MaxTokens, options.MaxDocuments);
         Plan = Plan.Compile(graph, bounds, CpuBackend.Instance, team.Workers);
         Batch = Batch.ForTraining(bounds);
         _instance = new CpuInstance(Plan, team, model.Bindings(Batch));
         _hyper = (double*)_instance[AddAdamW.Hyper];
         _trained = [.. AddAdamW.Trained(graph)];
+        _parkedLosses = new double[System.Numerics.BitOperations.Log2((uint)options.LogicalShards)];
     }
 
     /// <summary>The model that is trained.</summary>
@@ -94,6 +102,42 @@ public sealed unsafe class Trainer : IDisposable
             if (labels[i] >= 0) _valid++;
     }
 
+    /// <summary>Ends a logical data shard: what was accumulated since the last one is a leaf of the tree of gradients. A step of one shard needs no such call.</summary>
+    public void EndShard()
+    {
+        if (_shard == Options.LogicalShards) throw new InvalidOperationException($"a step has {Options.LogicalShards} logical data shards, and all are done");
+        foreach (Fragment fragment in StepTable.AfterShard(_shard, Options.LogicalShards)) Combine(fragment);
+        _shard++;
+    }
+
+    /// <summary>A whole step as its table says: microbatches first .. first + count - 1 of a source, then the update.</summary>
+    public StepResult RunStep(IBatchSource source, long first, int count, double learningRate)
+    {
+        StepResult result = default;
+        if (_tableCount != count) (_table, _tableCount) = (StepTable.Accumulate(count, Options.LogicalShards), count);
+        foreach (StepEntry entry in _table)
+        {
+            switch (entry.Fragment.Stage)
+            {
+                case Stage.Forward:
+                    Batch.Clear();
+                    source.Fill(Batch, first + entry.Microbatch);
+                    break;
+                case Stage.Backward:
+                    Accumulate();
+                    break;
+                case Stage.Merge or Stage.Park:
+                    Combine(entry.Fragment);
+                    break;
+                case Stage.Reduce:
+                    result = Finish(learningRate);
+                    break;
+            }
+        }
+
+        return result;
+    }
+
     /// <summary>Losses of the rows of the last microbatch, [T], in nats; 0 where not counted.</summary>
     public ReadOnlySpan<float> TokenLosses => new(_instance.Output(ModelGraphs.TokenLosses), Batch.NumRows);
 
@@ -113,6 +157,22 @@ public sealed unsafe class Trainer : IDisposable
 
     /// <summary>Norm, clip and update with what was accumulated. A step whose gradient is not finite changes neither weights nor moments nor the count of steps.</summary>
     public StepResult Update(double learningRate)
+    {
+        if (Options.LogicalShards > 1 && _shard != Options.LogicalShards)
+            throw new InvalidOperationException($"{_shard} of {Options.LogicalShards} logical data shards are done; each ends with {nameof(EndShard)}");
+        _shard = 0;
+        return Finish(learningRate);
+    }
+
+    // The losses take the way of the gradients.
+    private void Combine(Fragment fragment)
+    {
+        _instance.Run(fragment, Batch.View, Batch.Sizes);
+        if (fragment.Stage == Stage.Merge) _loss = _parkedLosses[fragment.Index] + _loss;
+        else (_parkedLosses[fragment.Index], _loss) = (_loss, 0);
+    }
+
+    private StepResult Finish(double learningRate)
     {
         _instance.Run(Stage.Reduce, Batch.View, Batch.Sizes);
         double count = Math.Max(1, _valid);

@@ -24,12 +24,13 @@ public static class AddAdamW
         GraphBuilder builder = copy.Builder;
 
         (Value Parameter, Value Gradient)[] trained = Trained(graph).Select(t => (copy[t.Parameter], copy[t.Gradient])).ToArray();
-        builder.Stage = Stage.Reduce;
+        builder.Fragment = Stage.Reduce;
+        builder.CurrentBlock = -1;
         IReadOnlyList<Value> norm = builder.ApplyAll(new GlobalNorm(), "optimizer.norm", [.. trained.Select(t => t.Gradient)]);
         builder.Output(SquaredNorm, norm[0]);
         builder.Output(FirstBad, norm[1]);
 
-        builder.Stage = Stage.Update;
+        builder.Fragment = Stage.Update;
         Value hyper = builder.Input(Hyper, AdamW.HyperType);
         foreach (bool isMatrix in (bool[])[true, false])
         {

@@ -40,7 +40,8 @@ public sealed class GraphCopy
     /// <summary>Puts another op in a node's place; its results take over those of the node, in order.</summary>
     public void Replace(Node node, Op op, IReadOnlyList<Value> sourceInputs)
     {
-        Builder.Stage = node.Stage;
+        Builder.Fragment = node.Fragment;
+        Builder.CurrentBlock = node.Block;
         IReadOnlyList<Value> outputs = Builder.ApplyAll(op, node.Name, [.. sourceInputs.Select(v => _map[v])]);
         for (int i = 0; i < Math.Min(outputs.Count, node.Outputs.Count); i++) _map[node.Outputs[i]] = outputs[i];
     }

@@ -132,11 +132,11 @@ public sealed class Plan
     public void Verify()
     {
         var written = new HashSet<Value>(Graph.Values.Where(v => v.Kind != ValueKind.Computed));
-        Stage stage = Stage.Forward;
+        Fragment fragment = Stage.Forward;
         foreach (Node node in Graph.Nodes)
         {
-            if (node.Stage < stage) throw new GraphException($"{node.Name}: stage {node.Stage} after {stage}");
-            stage = node.Stage;
+            if (node.Fragment.Precedes(fragment)) throw new GraphException($"{node.Name}: fragment {node.Fragment} after {fragment}");
+            fragment = node.Fragment;
             foreach (Value input in node.Inputs)
             {
                 if (!written.Contains(input)) throw new GraphException($"{node.Name} reads {input} before it is written");

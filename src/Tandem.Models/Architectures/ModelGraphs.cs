@@ -35,11 +35,11 @@ public static class ModelGraphs
     }
 
     /// <summary>From tokens and labels to gradients and the updated weights.</summary>
-    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32)
+    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32, int logicalShards = 1)
     {
         var g = new GraphBuilder($"{config.ModelType} train");
         GradientBuilder.Backward(g, AddLoss(g, config, loss));
-        return AddAdamW.Run(RunPasses(g.Build(), weightType), optimizer);
+        return AddAdamW.Run(AddShardTree.Run(RunPasses(g.Build(), weightType), logicalShards), optimizer);
     }
 
     // The table of families. Mistral is Llama with windows, Qwen2 with biases: both come from the config.
