@@ -31,11 +31,20 @@ public sealed record TrainerOptions
     /// <summary>The loss.</summary>
     public LinearCrossEntropy Loss { get; init; } = new();
 
-    /// <summary>Largest gradient norm; 0 does not clip.</summary>
-    public double MaxGradientNorm { get; init; } = 1;
-
     /// <summary>Logical data shards, a power of two: their gradients are added as a balanced binary tree, whoever computes them.</summary>
     public int LogicalShards { get; init; } = 1;
+
+    /// <summary>Activations that are computed again instead of kept.</summary>
+    public Recomputation Recomputation { get; init; }
+
+    /// <summary>
+    /// Bytes that weights, gradients, optimizer state and activations may take; 0 is no limit. Where <see cref="Recomputation"/> does not fit, as few activations
+    /// are recomputed as make the step fit.
+    /// </summary>
+    public long MemoryLimit { get; init; }
+
+    /// <summary>Largest gradient norm; 0 does not clip.</summary>
+    public double MaxGradientNorm { get; init; } = 1;
 }
 
 /// <summary>
@@ -47,6 +56,7 @@ public sealed unsafe class Trainer : IDisposable
     private readonly CpuInstance _instance;
     private readonly double* _hyper;
     private readonly (Value Parameter, Value Gradient)[] _trained;
+    private readonly int _shards;
     private readonly double[] _parkedLosses;
     private double _loss;
     private long _valid;
@@ -59,14 +69,22 @@ public sealed unsafe class Trainer : IDisposable
     {
         Model = model;
         Options = options;
-        ModelGraph graph = ModelGraphs.Train(model.Config, options.Loss, options.Optimizer, model.WeightType, options.LogicalShards);
         StepSizes bounds = StepSizes.ForTraining(options.MaxTokens, options.MaxDocuments);
-        Plan = Plan.Compile(graph, bounds, CpuBackend.Instance, team.Workers);
+        var graph = new TrainingGraph
+        {
+            Loss = options.Loss,
+            Optimizer = options.Optimizer,
+            WeightType = model.WeightType,
+            LogicalShards = options.LogicalShards,
+            Recomputation = options.Recomputation,
+        };
+        Plan = TrainingPlan.Compile(model.Config, graph, bounds, team.Workers, options.MemoryLimit);
         Batch = Batch.ForTraining(bounds);
         _instance = new CpuInstance(Plan, team, model.Bindings(Batch));
         _hyper = (double*)_instance[AddAdamW.Hyper];
-        _trained = [.. AddAdamW.Trained(graph)];
-        _parkedLosses = new double[System.Numerics.BitOperations.Log2((uint)options.LogicalShards)];
+        _trained = [.. AddAdamW.Trained(Plan.Graph)];
+        _shards = options.LogicalShards;
+        _parkedLosses = new double[System.Numerics.BitOperations.Log2((uint)_shards)];
     }
 
     /// <summary>The model that is trained.</summary>
@@ -105,8 +123,8 @@ public sealed unsafe class Trainer : IDisposable
     /// <summary>Ends a logical data shard: what was accumulated since the last one is a leaf of the tree of gradients. A step of one shard needs no such call.</summary>
     public void EndShard()
     {
-        if (_shard == Options.LogicalShards) throw new InvalidOperationException($"a step has {Options.LogicalShards} logical data shards, and all are done");
-        foreach (Fragment fragment in StepTable.AfterShard(_shard, Options.LogicalShards)) Combine(fragment);
+        if (_shard == _shards) throw new InvalidOperationException($"a step has {_shards} logical data shards, and all are done");
+        foreach (Fragment fragment in StepTable.AfterShard(_shard, _shards)) Combine(fragment);
         _shard++;
     }
 
@@ -114,7 +132,7 @@ public sealed unsafe class Trainer : IDisposable
     public StepResult RunStep(IBatchSource source, long first, int count, double learningRate)
     {
         StepResult result = default;
-        if (_tableCount != count) (_table, _tableCount) = (StepTable.Accumulate(count, Options.LogicalShards), count);
+        if (_tableCount != count) (_table, _tableCount) = (StepTable.Accumulate(count, _shards), count);
         foreach (StepEntry entry in _table)
         {
             switch (entry.Fragment.Stage)
@@ -158,8 +176,8 @@ public sealed unsafe class Trainer : IDisposable
     /// <summary>Norm, clip and update with what was accumulated. A step whose gradient is not finite changes neither weights nor moments nor the count of steps.</summary>
     public StepResult Update(double learningRate)
     {
-        if (Options.LogicalShards > 1 && _shard != Options.LogicalShards)
-            throw new InvalidOperationException($"{_shard} of {Options.LogicalShards} logical data shards are done; each ends with {nameof(EndShard)}");
+        if (_shards > 1 && _shard != _shards)
+            throw new InvalidOperationException($"{_shard} of {_shards} logical data shards are done; each ends with {nameof(EndShard)}");
         _shard = 0;
         return Finish(learningRate);
     }

@@ -4,6 +4,25 @@ using Tandem.Graph.Passes;
 
 namespace Tandem.Models;
 
+/// <summary>What a training graph is made of besides the model.</summary>
+public sealed record TrainingGraph
+{
+    /// <summary>The loss.</summary>
+    public LinearCrossEntropy Loss { get; init; } = new();
+
+    /// <summary>The optimizer.</summary>
+    public AdamW Optimizer { get; init; } = new(0.9, 0.95, 1e-8, 0.1);
+
+    /// <summary>Element type of the matrices.</summary>
+    public DType WeightType { get; init; } = DType.F32;
+
+    /// <summary>Logical data shards, a power of two: their gradients are added as a balanced binary tree, whoever computes them.</summary>
+    public int LogicalShards { get; init; } = 1;
+
+    /// <summary>Activations that are computed again instead of kept.</summary>
+    public Recomputation Recomputation { get; init; }
+}
+
 /// <summary>The graphs of a model for each role, after the passes of that role.</summary>
 public static class ModelGraphs
 {
@@ -35,11 +54,12 @@ public static class ModelGraphs
     }
 
     /// <summary>From tokens and labels to gradients and the updated weights.</summary>
-    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32, int logicalShards = 1)
+    public static ModelGraph Train(ModelConfig config, TrainingGraph options)
     {
         var g = new GraphBuilder($"{config.ModelType} train");
-        GradientBuilder.Backward(g, AddLoss(g, config, loss));
-        return AddAdamW.Run(AddShardTree.Run(RunPasses(g.Build(), weightType), logicalShards), optimizer);
+        GradientBuilder.Backward(g, AddLoss(g, config, options.Loss));
+        ModelGraph graph = RunPasses(RecomputeActivations.Run(ShareLossHead.Run(g.Build()), options.Recomputation), options.WeightType);
+        return AddAdamW.Run(AddShardTree.Run(graph, options.LogicalShards), options.Optimizer);
     }
 
     // The table of families. Mistral is Llama with windows, Qwen2 with biases: both come from the config.
@@ -60,7 +80,7 @@ public static class ModelGraphs
         return losses[0];
     }
 
-    // The one list of passes, in order.
+    // Passes that all roles share; training puts its own before and after.
     private static ModelGraph RunPasses(ModelGraph graph, DType weightType) =>
-        RemoveDeadCode.Run(AssignLayouts.Run(SetWeightType.Run(ShareLossHead.Run(graph), weightType)));
+        RemoveDeadCode.Run(AssignLayouts.Run(SetWeightType.Run(graph, weightType)));
 }
