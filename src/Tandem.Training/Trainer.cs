@@ -34,6 +34,9 @@ public sealed record TrainerOptions
     /// <summary>Logical data shards, a power of two: their gradients are added as a balanced binary tree, whoever computes them.</summary>
     public int LogicalShards { get; init; } = 1;
 
+    /// <summary>Fusions; they change no bit.</summary>
+    public Fusions Fusions { get; init; } = Fusions.All;
+
     /// <summary>Activations that are computed again instead of kept.</summary>
     public Recomputation Recomputation { get; init; }
 
@@ -75,6 +78,8 @@ public sealed unsafe class Trainer : IDisposable
             Loss = options.Loss,
             Optimizer = options.Optimizer,
             WeightType = model.WeightType,
+            Backend = CpuBackend.Instance,
+            Fusions = options.Fusions,
             LogicalShards = options.LogicalShards,
             Recomputation = options.Recomputation,
         };
