@@ -35,11 +35,13 @@ public static class ModelGraphs
     }
 
     /// <summary>From tokens and labels to gradients and the updated weights.</summary>
-    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32)
+    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, OptimizerOp optimizer, DType weightType = DType.F32, UpdateOptions? update = null)
     {
         var g = new GraphBuilder($"{config.ModelType} train");
         GradientBuilder.Backward(g, AddLoss(g, config, loss));
-        return AddAdamW.Run(RunPasses(g.Build(), weightType), optimizer);
+        ModelGraph graph = RunPasses(g.Build(), weightType);
+        if (update?.ScalesLoss ?? false) graph = AddLossScale.Run(graph);
+        return AddOptimizer.Run(graph, optimizer, update);
     }
 
     // The table of families. Mistral is Llama with windows, Qwen2 with biases: both come from the config.
