@@ -31,7 +31,13 @@ public sealed class CpuBackend : IBackend
         [typeof(MergeShards)] = new(n => new ShardCall(n)),
         [typeof(ParkShards)] = new(n => new ShardCall(n)),
         [typeof(GlobalNorm)] = new(n => new GlobalNormCall(n), GlobalNormCall.ScratchBytes),
-        [typeof(AdamW)] = new(n => new AdamWCall(n)),
+        [typeof(AdamW)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Adam)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Sgd)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Lion)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Adafactor)] = new(n => new AdafactorCall(n), AdafactorCall.ScratchBytes),
+        [typeof(Muon)] = new(n => new MuonCall(n), MuonCall.ScratchBytes),
+        [typeof(Ema)] = new(n => new EmaCall(n)),
     };
 
     private CpuBackend()

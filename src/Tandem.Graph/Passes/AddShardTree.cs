@@ -21,7 +21,7 @@ public static class AddShardTree
         foreach (Node node in graph.Nodes) copy.Copy(node);
         GraphBuilder builder = copy.Builder;
         builder.CurrentBlock = -1;
-        (string Name, Value Gradient)[] trained = [.. AddAdamW.Trained(graph).Select(t => (t.Parameter.Name, copy[t.Gradient]))];
+        (string Name, Value Gradient)[] trained = [.. AddOptimizer.Trained(graph).Select(t => (t.Parameter.Name, copy[t.Gradient]))];
         int levels = BitOperations.Log2((uint)shards);
         foreach (Stage stage in (Stage[])[Stage.Merge, Stage.Park])
         {

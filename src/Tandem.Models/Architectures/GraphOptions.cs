@@ -24,7 +24,10 @@ public sealed record TrainingGraph : GraphOptions
     public LinearCrossEntropy Loss { get; init; } = new();
 
     /// <summary>The optimizer.</summary>
-    public AdamW Optimizer { get; init; } = new(0.9, 0.95, 1e-8, 0.1);
+    public OptimizerOp Optimizer { get; init; } = new AdamW(0.9, 0.95, 1e-8, 0.1);
+
+    /// <summary>Groups of weights, moving averages, scaling of the loss.</summary>
+    public UpdateOptions Update { get; init; } = new();
 
     /// <summary>Logical data shards, a power of two: their gradients are added as a balanced binary tree, whoever computes them.</summary>
     public int LogicalShards { get; init; } = 1;

@@ -51,8 +51,9 @@ public static class ModelGraphs
         new("set-weight-type", g => SetWeightType.Run(g, o.WeightType)),
         new("assign-layouts", AssignLayouts.Run),
         new("remove-dead-code", RemoveDeadCode.Run),
+        new("add-loss-scale", g => o.Update.ScalesLoss ? AddLossScale.Run(g) : g),
         new("add-shard-tree", g => AddShardTree.Run(g, o.LogicalShards)),
-        new("add-optimizer", g => AddAdamW.Run(g, o.Optimizer)),
+        new("add-optimizer", g => AddOptimizer.Run(g, o.Optimizer, o.Update)),
         new("fuse-nodes", g => o.Backend == null ? g : FuseNodes.Run(g, o.Backend, o.Fusions)),
     ];
 
