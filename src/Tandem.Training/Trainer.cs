@@ -62,6 +62,9 @@ public sealed record TrainerOptions
 
     /// <summary>Largest gradient norm; 0 does not clip.</summary>
     public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Seed of dropout.</summary>
+    public ulong Seed { get; init; }
 }
 
 /// <summary>
@@ -73,6 +76,7 @@ public sealed unsafe class Trainer : IDisposable
     private readonly CpuInstance _instance;
     private readonly double* _hyper;
     private readonly float* _lossScale;
+    private readonly long* _random;
     private readonly (Value Parameter, Value Gradient)[] _trained;
     private readonly int _shards;
     private readonly double[] _parkedLosses;
@@ -109,6 +113,7 @@ public sealed unsafe class Trainer : IDisposable
         _shards = options.LogicalShards;
         _parkedLosses = new double[System.Numerics.BitOperations.Log2((uint)_shards)];
         ReadWeights();
+        if (Plan.Graph.Inputs.Any(v => v.Name == DecoderInputs.Random)) _random = (long*)_instance[DecoderInputs.Random];
     }
 
     /// <summary>The model that is trained.</summary>
@@ -154,6 +159,7 @@ public sealed unsafe class Trainer : IDisposable
     {
         BatchView view = Batch.View;
         if (LossScaler != null) *_lossScale = (float)LossScaler.Scale;
+        if (_random != null) (_random[0], _random[1]) = ((long)Options.Seed, Step);
         _instance.Run(Stage.Forward, view, Batch.Sizes);
         _instance.Run(Stage.Backward, view, Batch.Sizes);
         _loss += *(double*)_instance.Output(ModelGraphs.Loss);

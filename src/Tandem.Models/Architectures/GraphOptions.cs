@@ -15,6 +15,12 @@ public record GraphOptions
 
     /// <summary>Fusions that are wanted; they change no bit.</summary>
     public Fusions Fusions { get; init; } = Fusions.All;
+
+    /// <summary>
+    /// Nodes whose first result becomes an output of the same name too, for whoever looks inside a serving graph: names are those of the checkpoint's modules,
+    /// for example <c>model.layers.0.mlp.down_proj</c>.
+    /// </summary>
+    public IReadOnlyList<string> Expose { get; init; } = [];
 }
 
 /// <summary>What a training graph is made of besides the model.</summary>
