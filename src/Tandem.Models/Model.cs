@@ -19,7 +19,7 @@ public sealed unsafe class Model : IDisposable
     {
         Config = config;
         WeightType = weightType;
-        foreach (Value parameter in ModelGraphs.Evaluate(config, weightType).Parameters)
+        foreach (Value parameter in ModelGraphs.Evaluate(config, new GraphOptions { WeightType = weightType }).Parameters)
         {
             _types[parameter.Name] = parameter.Type;
             _weights[parameter.Name] = new NativeBuffer(parameter.Type.RowBytes);

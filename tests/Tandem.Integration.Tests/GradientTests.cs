@@ -47,7 +47,7 @@ public sealed unsafe class GradientTests
         using Model model = TinyModels.Initialized(TinyModels.Llama(tied));
         using var batch = new Batch(80, 4, 16);
         Fill(batch);
-        ModelGraph graph = ModelGraphs.Train(model.Config, new LinearCrossEntropy(0.1f, 0.01f), new AdamW(0.9, 0.95, 1e-8, 0.1));
+        ModelGraph graph = ModelGraphs.Train(model.Config, new TrainingGraph { Loss = new LinearCrossEntropy(0.1f, 0.01f) });
         ReferenceInterpreter twin = Twin(model, graph, batch);
         twin.Run(Stage.Backward);
         foreach (string name in model.WeightNames)

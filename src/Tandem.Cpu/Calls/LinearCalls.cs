@@ -8,7 +8,6 @@ internal sealed unsafe class LinearCall : TileCall
     private readonly BoundNode _node;
     private readonly PanelWeight _weight;
     private readonly int _ldx;
-    private ItemGrid _grid;
 
     public LinearCall(BoundNode node)
     {
@@ -17,21 +16,22 @@ internal sealed unsafe class LinearCall : TileCall
         _ldx = node.InType(0).Dims[0];
     }
 
-    // Asked for once before the items run, which then all see the same grid.
-    public override int Items => (_grid = MatMul.ForwardGrid(_node.Rows, _weight, _node.Step.Workers)).Items;
+    public override int Items => Grid.Items;
+
+    private ItemGrid Grid => MatMul.ForwardGrid(_node.Rows, _weight, _node.Step.Workers);
 
     public static long ScratchBytes(Node node, StepSizes bounds, int workers) => workers * MatMul.ScratchBytes;
 
     public override Tile TileOf(int item)
     {
-        (int firstRow, int lastRow, int firstPanel, int lastPanel) = _grid[item];
+        (int firstRow, int lastRow, int firstPanel, int lastPanel) = Grid[item];
         return new Tile(firstRow, lastRow, firstPanel * MicroKernel.Columns, Math.Min(_weight.N, lastPanel * MicroKernel.Columns));
     }
 
     public override void Run(int item, int worker)
     {
         float* y = _node.Out(), scratch = (float*)(_node.Scratch + (worker * MatMul.ScratchBytes));
-        MatMul.Forward(_grid, item, _node.In(0), _ldx, _weight, y, _weight.N, scratch);
+        MatMul.Forward(Grid, item, _node.In(0), _ldx, _weight, y, _weight.N, scratch);
         if (_node.NumInputs == 3) Bias.Add(TileOf(item), _weight.N, y, _node.In(2));
     }
 }
@@ -43,7 +43,6 @@ internal sealed unsafe class LinearInputGradCall : KernelCall
 
     private readonly BoundNode _node;
     private readonly PanelWeight _weight;
-    private ItemGrid _grid;
 
     public LinearInputGradCall(BoundNode node)
     {
@@ -56,7 +55,9 @@ internal sealed unsafe class LinearInputGradCall : KernelCall
 
     public override int Items => IsCopy
         ? (_node.Rows + RowsPerCopy - 1) / RowsPerCopy
-        : (_grid = MatMul.InputGradGrid(_node.Rows, _weight, _node.Step.Workers)).Items;
+        : Grid.Items;
+
+    private ItemGrid Grid => MatMul.InputGradGrid(_node.Rows, _weight, _node.Step.Workers);
 
     private bool IsCopy => Phases == 2 && Phase == 0;
 
@@ -70,7 +71,7 @@ internal sealed unsafe class LinearInputGradCall : KernelCall
         }
 
         float* scratch = (float*)(_node.Scratch + (worker * MatMul.ScratchBytes));
-        MatMul.InputGrad(_grid, item, _node.In(0), _weight.N, _weight, _node.Out(), _weight.K, _node.NumInputs == 3, scratch);
+        MatMul.InputGrad(Grid, item, _node.In(0), _weight.N, _weight, _node.Out(), _weight.K, _node.NumInputs == 3, scratch);
     }
 }
 
@@ -79,7 +80,6 @@ internal sealed unsafe class LinearWeightGradCall : KernelCall
 {
     private readonly BoundNode _node;
     private readonly PanelWeight _gradient;
-    private ItemGrid _grid;
 
     public LinearWeightGradCall(BoundNode node)
     {
@@ -87,11 +87,13 @@ internal sealed unsafe class LinearWeightGradCall : KernelCall
         _gradient = PanelWeight.Of(node.InType(2), node.In(2));
     }
 
-    public override int Items => (_grid = MatMul.WeightGradGrid(_node.Rows, _gradient.N, _gradient.K, _node.Step.Workers)).Items;
+    public override int Items => Grid.Items;
+
+    private ItemGrid Grid => MatMul.WeightGradGrid(_node.Rows, _gradient.N, _gradient.K, _node.Step.Workers);
 
     public override void Run(int item, int worker)
     {
         float* scratch = (float*)(_node.Scratch + (worker * MatMul.ScratchBytes));
-        MatMul.WeightGrad(_grid, item, _node.In(0), _gradient.N, _node.In(1), _gradient.K, (float*)_gradient.Pointer, _node.Rows, _gradient.N, _gradient.K, scratch);
+        MatMul.WeightGrad(Grid, item, _node.In(0), _gradient.N, _node.In(1), _gradient.K, (float*)_gradient.Pointer, _node.Rows, _gradient.N, _gradient.K, scratch);
     }
 }

@@ -23,7 +23,10 @@ internal sealed unsafe class LossHeadCall : KernelCall
     private readonly int _chunkRows;
     private readonly float* _logits;
     private readonly byte* _workerScratch;
-    private ItemGrid _grid;
+
+    // A loss scale is the weight of every row; null without one.
+    private readonly float* _lossScale;
+    private readonly float* _rowWeights;
 
     public LossHeadCall(BoundNode node)
     {
@@ -36,7 +39,9 @@ internal sealed unsafe class LossHeadCall : KernelCall
         _weight = PanelWeight.Of(node.InType(1), node.In(1));
         _chunkRows = ChunkRows(_weight.N);
         _workerScratch = node.Scratch;
-        _logits = (float*)(node.Scratch + (node.Step.Workers * MatMul.ScratchBytes));
+        _rowWeights = (float*)(node.Scratch + (node.Step.Workers * MatMul.ScratchBytes));
+        _logits = _rowWeights + MaxChunkRows;
+        _lossScale = gradient?.ScalesGradient ?? false ? node.In(node.NumInputs - 1) : null;
     }
 
     // A chunk is logits, losses, dx, dW; at the end the losses are added.
@@ -50,12 +55,13 @@ internal sealed unsafe class LossHeadCall : KernelCall
 
     private int Count => Math.Min(_chunkRows, _node.Rows - First);
 
-    public override int Items => IsLast ? 1 : (Phase % PhasesPerChunk) switch
+    public override int Items => IsLast ? 1 : Phase % PhasesPerChunk == 1 ? (Count + RowsPerItem - 1) / RowsPerItem : Grid.Items;
+
+    private ItemGrid Grid => (Phase % PhasesPerChunk) switch
     {
-        0 => (_grid = MatMul.ForwardGrid(Count, _weight, _node.Step.Workers)).Items,
-        1 => (Count + RowsPerItem - 1) / RowsPerItem,
-        2 => (_grid = MatMul.InputGradGrid(Count, _weight, _node.Step.Workers)).Items,
-        _ => (_grid = MatMul.WeightGradGrid(Count, _weight.N, _weight.K, _node.Step.Workers)).Items,
+        0 => MatMul.ForwardGrid(Count, _weight, _node.Step.Workers),
+        2 => MatMul.InputGradGrid(Count, _weight, _node.Step.Workers),
+        _ => MatMul.WeightGradGrid(Count, _weight.N, _weight.K, _node.Step.Workers),
     };
 
     private float* X => _node.In(0) + ((long)First * _weight.K);
@@ -66,7 +72,7 @@ internal sealed unsafe class LossHeadCall : KernelCall
     {
         long vocabulary = node.Inputs[1].Type.Width / node.Inputs[0].Type.Dims[0];
         long logits = sizeof(float) * vocabulary * Math.Min(ChunkRows(vocabulary), bounds.Tokens);
-        return (workers * MatMul.ScratchBytes) + Math.Max(logits, sizeof(double) * Totals.NumTiles(bounds.Tokens, Totals.LossTile));
+        return (workers * MatMul.ScratchBytes) + (sizeof(float) * MaxChunkRows) + Math.Max(logits, sizeof(double) * Totals.NumTiles(bounds.Tokens, Totals.LossTile));
     }
 
     public override void Run(int item, int worker)
@@ -82,19 +88,20 @@ internal sealed unsafe class LossHeadCall : KernelCall
         switch (Phase % PhasesPerChunk)
         {
             case 0:
-                MatMul.Forward(_grid, item, X, _weight.K, _weight, _logits, _weight.N, scratch);
+                if (item == 0 && _lossScale != null) new Span<float>(_rowWeights, MaxChunkRows).Fill(*_lossScale);
+                MatMul.Forward(Grid, item, X, _weight.K, _weight, _logits, _weight.N, scratch);
                 break;
             case 1:
                 int first = item * RowsPerItem;
                 CrossEntropyKernel.Run(
-                    first, Math.Min(RowsPerItem, Count - first), _weight.N, _logits, _node.InInts(2) + First, null, _terms, _gradient,
+                    first, Math.Min(RowsPerItem, Count - first), _weight.N, _logits, _node.InInts(2) + First, _lossScale == null ? null : _rowWeights, _terms, _gradient,
                     _node.Out(LossOutput + 1) + First, _node.Out(LossOutput + 2) + First, null);
                 break;
             case 2:
-                MatMul.InputGrad(_grid, item, _logits, _weight.N, _weight, _node.Out(0) + ((long)First * _weight.K), _weight.K, false, scratch);
+                MatMul.InputGrad(Grid, item, _logits, _weight.N, _weight, _node.Out(0) + ((long)First * _weight.K), _weight.K, false, scratch);
                 break;
             default:
-                MatMul.WeightGrad(_grid, item, _logits, _weight.N, X, _weight.K, _node.In(3), Count, _weight.N, _weight.K, scratch);
+                MatMul.WeightGrad(Grid, item, _logits, _weight.N, X, _weight.K, _node.In(3), Count, _weight.N, _weight.K, scratch);
                 break;
         }
     }

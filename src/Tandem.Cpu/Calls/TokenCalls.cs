@@ -7,9 +7,9 @@ internal sealed unsafe class EmbeddingCall(BoundNode node) : RowCall(node)
 {
     private readonly int _width = node.InType(0).Dims[1];
 
-    protected override int NumRows => (int)Bound.Step.Sizes.Of(Bound.InType(1).Rows);
+    public override int NumRows => (int)Bound.Step.Sizes.Of(Bound.InType(1).Rows);
 
-    protected override void Run(int first, int count, int worker)
+    public override void Run(int first, int count, int worker)
     {
         int* ids = Bound.InInts(1);
         if (Bound.InType(0).Layout == Layout.Panel16) EmbeddingKernel.GatherPanel16<float, StoredF32>(first, count, _width, ids, Bound.In(0), Bound.Out());
@@ -32,20 +32,18 @@ internal sealed unsafe class GatherRowsCall(BoundNode node) : RowCall(node)
 {
     private readonly int _width = (int)node.InType(0).Width;
 
-    protected override int NumRows => Bound.Step.Sizes.Sampled;
+    public override int NumRows => Bound.Step.Sizes.Sampled;
 
-    protected override void Run(int first, int count, int worker) =>
+    public override void Run(int first, int count, int worker) =>
         RowSelection.Gather(first, count, _width, Bound.Step.View.SampledRows, Bound.In(0), Bound.Out());
 }
 
-internal sealed unsafe class GatedActivationCall(BoundNode node) : RowCall(node)
+internal sealed unsafe class GatedActivationCall(BoundNode node) : ElementwiseCall(node, node.InType(0).Width)
 {
     private readonly ActivationKind _kind = ((GatedActivation)node.Node.Op).Kind;
-    private readonly long _width = node.InType(0).Width;
 
-    protected override void Run(int first, int count, int worker)
+    protected override void Run(long from, long n)
     {
-        long from = first * _width, n = count * _width;
         switch (_kind)
         {
             case ActivationKind.Silu: Activations.GatedForward<SiluActivation>(from, n, Bound.In(0), Bound.In(1), Bound.Out()); break;
@@ -56,14 +54,12 @@ internal sealed unsafe class GatedActivationCall(BoundNode node) : RowCall(node)
     }
 }
 
-internal sealed unsafe class GatedActivationGradCall(BoundNode node) : RowCall(node)
+internal sealed unsafe class GatedActivationGradCall(BoundNode node) : ElementwiseCall(node, node.InType(1).Width)
 {
     private readonly ActivationKind _kind = ((GatedActivationGrad)node.Node.Op).Kind;
-    private readonly long _width = node.InType(1).Width;
 
-    protected override void Run(int first, int count, int worker)
+    protected override void Run(long from, long n)
     {
-        long from = first * _width, n = count * _width;
         float* dh = Bound.In(0), gate = Bound.In(1), up = Bound.In(2), dgate = Bound.Out(0), dup = Bound.Out(1);
         switch (_kind)
         {

@@ -31,8 +31,8 @@ internal static unsafe partial class MatMul
         return (((inner + blocks - 1) / blocks) + 7) & ~7;
     }
 
-    // All rows of an item against part of a panel, in tiles of nearly equal height; straight from the weights.
-    private static void DirectTiles<T, TStored>(float* a, nint lda, T* b, int count, float* c, nint ldc, int rows, int columns, bool load)
+    /// <summary>C[0..rows-1, 0..columns-1] = (load ? C : 0) + A times part of a panel, in tiles of nearly equal height.</summary>
+    public static void Tiles<T, TStored>(float* a, nint lda, T* b, int count, float* c, nint ldc, int rows, int columns, bool load)
         where T : unmanaged
         where TStored : struct, IStoredFloat<T>
     {
@@ -46,7 +46,7 @@ internal static unsafe partial class MatMul
         }
     }
 
-    // The same for rows in the scratch and a panel in f32. While a tile is computed, the next one's sums and a share of the next panel come nearer.
+    // The same for rows of A that lie in the scratch and a panel in f32. While a tile is computed, the next one's sums and a share of the next panel come nearer.
     private static void Tiles(float* a, float* b, int count, float* c, nint ldc, int rows, int columns, bool load, Ahead next)
     {
         int height = Vector512.IsHardwareAccelerated ? MicroKernel512.Rows : MicroKernel.Rows;

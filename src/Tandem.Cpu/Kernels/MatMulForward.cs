@@ -51,7 +51,7 @@ internal static unsafe partial class MatMul
             T* b = (T*)w.Pointer + (panel * stride);
             int columns = Math.Min(MicroKernel.Columns, w.N - (panel * MicroKernel.Columns));
             for (int p = 0; p < w.K; p += length)
-                DirectTiles<T, TStored>(x + p, ldx, b + ((nint)p * MicroKernel.Columns), Math.Min(length, w.K - p), y + (panel * MicroKernel.Columns), ldy, rows, columns, p > 0);
+                Tiles<T, TStored>(x + p, ldx, b + ((nint)p * MicroKernel.Columns), Math.Min(length, w.K - p), y + (panel * MicroKernel.Columns), ldy, rows, columns, p > 0);
         }
     }
 

@@ -9,6 +9,9 @@ public sealed record Linear : Op
     public override string Name => "linear";
 
     /// <inheritdoc/>
+    public override bool IsCheapToRepeat => false;
+
+    /// <inheritdoc/>
     public override Layout? WantedLayout(int input) => input == 1 ? Layout.Panel16 : null;
 
     /// <inheritdoc/>
