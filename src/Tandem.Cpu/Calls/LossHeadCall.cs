@@ -58,6 +58,14 @@ internal sealed unsafe class LossHeadCall : KernelCall
         _ => MatMul.WeightGradItems(_n),
     };
 
+    public override string? PartName => IsLast ? "sum" : (Phase % PhasesPerChunk) switch
+    {
+        0 => "logits",
+        1 => "softmax",
+        2 => "dx",
+        _ => "dw",
+    };
+
     private float* X => _node.In(0) + ((long)First * _k);
 
     private int LossOutput => _gradient ? 1 : 0;
