@@ -30,8 +30,8 @@ internal static class ProfileTable
         foreach (IGrouping<string, ProfileEntry> op in profile.Entries.GroupBy(Name).OrderByDescending(g => g.Sum(e => e.Elapsed.TotalSeconds)))
         {
             double seconds = op.Sum(e => e.Elapsed.TotalSeconds) / Steps;
-            double flops = op.Sum(e => Flops(e, shape, sizes) * e.Calls) / Steps;
-            double bytes = op.Sum(e => Bytes(e.Node, sizes) * e.Calls) / Steps;
+            double flops = op.Sum(e => Flops(e, shape, sizes));
+            double bytes = op.Sum(e => Bytes(e.Node, sizes));
             bool isProduct = flops > 2 * bytes;
             cells.Add(
             [
@@ -63,7 +63,7 @@ internal static class ProfileTable
         {
             Attention => flops / shape.Sequences,
             AttentionGrad => flops / shape.Sequences * e.Part switch { "heads" => 1, "keys" or "queries" => 0.5, _ => 0 },
-            LinearCrossEntropyGrad => e.Part is "logits" or "dx" or "dw" ? flops / 3 / e.Calls * Steps : 0,
+            LinearCrossEntropyGrad => e.Part is "logits" or "dx" or "dw" ? flops / 3 : 0,
             _ => flops,
         };
     }
