@@ -128,6 +128,13 @@ public sealed unsafe class Trainer : IDisposable
     /// <summary>The microbatch to fill before <see cref="Accumulate"/>.</summary>
     public Batch Batch { get; }
 
+    /// <summary>Times the nodes of each step; null, as at first, does not.</summary>
+    public ExecutionProfile? Profile
+    {
+        get => _instance.Profile;
+        set => _instance.Profile = value;
+    }
+
     /// <summary>Optimizer steps taken.</summary>
     public long Step { get; internal set; }
 

@@ -121,6 +121,13 @@ internal sealed unsafe class AttentionGradCall(BoundNode node) : KernelCall
         _ => AttentionTiles.Queries(node.Step.View, _shape, Tiles) * _shape.NumKvHeads,
     };
 
+    public override string? PartName => Phase switch
+    {
+        0 => "delta",
+        1 => _byHead ? "heads" : "keys",
+        _ => "queries",
+    };
+
     public override void Run(int item, int worker)
     {
         byte* scratch = node.Scratch + (worker * _workerBytes);
