@@ -44,29 +44,33 @@ internal sealed record BenchCase(string Name, Action Run)
     private static int WarmUp(BenchCase c)
     {
         const double MinSeconds = 0.15, SampleSeconds = 0.04;
+        Settle();
         var all = Stopwatch.StartNew();
-        double last;
+        double shortest = double.MaxValue;
         do
         {
             long start = Stopwatch.GetTimestamp();
             c.Run();
-            last = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            shortest = Math.Min(shortest, Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
         while (all.Elapsed.TotalSeconds < MinSeconds);
-        return (int)Math.Clamp(SampleSeconds / last, 1, 100_000);
+        return (int)Math.Clamp(SampleSeconds / shortest, 1, 100_000);
     }
 
     private double Sample(int calls)
     {
-        // Threads of the case before, OpenBLAS's above all, spin for some 25 ms before they sleep.
-        Thread.Sleep(40);
+        Settle();
         if (calls > 1) Run();
         long start = Stopwatch.GetTimestamp();
         for (int i = 0; i < calls; i++) Run();
         return Stopwatch.GetElapsedTime(start).TotalSeconds / calls;
     }
+
+    // Workers of the case before spin a little before they sleep.
+    private static void Settle() => Thread.Sleep(10);
 }
 
+/// <summary>What samples are summed up by.</summary>
 internal static class Statistics
 {
     /// <summary>The middle value, or the mean of the two middle ones.</summary>
