@@ -28,45 +28,61 @@ internal sealed record BenchCase(string Name, Action Run)
     /// </summary>
     public static void RunInterleaved(IReadOnlyList<BenchCase> cases, int repetitions, CancellationToken cancel)
     {
-        int[] calls = [.. cases.Select(WarmUp)];
+        int[] calls = [.. cases.Select(c => WarmUp(c, cancel))];
         foreach (BenchCase c in cases) c._seconds = new double[repetitions];
         for (int r = 0; r < repetitions; r++)
         {
             for (int i = 0; i < cases.Count; i++)
             {
                 cancel.ThrowIfCancellationRequested();
+                Progress($"{r + 1}/{repetitions} {cases[i].Name}");
                 cases[i]._seconds[r] = cases[i].Sample(calls[i]);
             }
         }
+
+        Progress("");
     }
 
     // Long enough for the tiered compiler to have seen all that is called, and to know how many calls make a sample.
-    private static int WarmUp(BenchCase c)
+    private static int WarmUp(BenchCase c, CancellationToken cancel)
     {
         const double MinSeconds = 0.15, SampleSeconds = 0.04;
+        cancel.ThrowIfCancellationRequested();
+        Progress("warming up " + c.Name);
+        Settle();
         var all = Stopwatch.StartNew();
-        double last;
+        double shortest = double.MaxValue;
         do
         {
             long start = Stopwatch.GetTimestamp();
             c.Run();
-            last = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            shortest = Math.Min(shortest, Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
         while (all.Elapsed.TotalSeconds < MinSeconds);
-        return (int)Math.Clamp(SampleSeconds / last, 1, 100_000);
+        return (int)Math.Clamp(SampleSeconds / shortest, 1, 100_000);
+    }
+
+    // On a terminal only, and on one line that is written over.
+    private static void Progress(string text)
+    {
+        const int Width = 78;
+        if (!Console.IsErrorRedirected) Console.Error.Write("\r" + (text.Length > Width ? text[..Width] : text.PadRight(Width)) + (text.Length == 0 ? "\r" : ""));
     }
 
     private double Sample(int calls)
     {
-        // Threads of the case before, OpenBLAS's above all, spin for some 25 ms before they sleep.
-        Thread.Sleep(40);
+        Settle();
         if (calls > 1) Run();
         long start = Stopwatch.GetTimestamp();
         for (int i = 0; i < calls; i++) Run();
         return Stopwatch.GetElapsedTime(start).TotalSeconds / calls;
     }
+
+    // Workers of the case before spin a little before they sleep.
+    private static void Settle() => Thread.Sleep(10);
 }
 
+/// <summary>What samples are summed up by.</summary>
 internal static class Statistics
 {
     /// <summary>The middle value, or the mean of the two middle ones.</summary>

@@ -21,14 +21,18 @@ internal sealed record TrainingShape(ModelConfig Model, int Sequences, int Lengt
 /// <summary>The models that are measured, all with random weights.</summary>
 internal static class BenchModels
 {
-    /// <summary>The four training configurations.</summary>
-    public static IReadOnlyList<TrainingShape> Training { get; } =
+    private static readonly TrainingShape[] TrainingShapes =
     [
         new(Llama(4096, 256, 6, 8, 4, 768, 256), 8, 256, 2616, 1419, 0.5),
         new(Llama(8192, 512, 8, 8, 8, 1536, 512), 4, 512, 455, 2599, 0.55),
         new(Llama(32000, 768, 12, 12, 12, 2048, 512), 2, 512, 137, 3913, 0.72),
         new(Llama(32000, 768, 12, 12, 12, 2048, 2048), 1, 2048, 122, 5469, 0.65),
     ];
+
+    /// <summary>A training configuration by its number.</summary>
+    public static TrainingShape Training(int index) => index >= 0 && index < TrainingShapes.Length
+        ? TrainingShapes[index]
+        : throw new TandemException($"there is no configuration {index}, wanted 0 to {TrainingShapes.Length - 1}");
 
     /// <summary>SmolLM2-135M.</summary>
     public static ModelConfig Small135M(int maxPositions) => Llama(49152, 576, 30, 9, 3, 1536, maxPositions) with { TieWordEmbeddings = true };

@@ -18,7 +18,7 @@ internal static class TrainBench
     /// <summary>Adds the rows of one configuration.</summary>
     public static void Run(BenchReport report, int index, int threads, int repetitions, bool profile, CancellationToken cancel)
     {
-        TrainingShape shape = BenchModels.Training[index];
+        TrainingShape shape = BenchModels.Training(index);
         MemoryFigures memory = MeasureInChild(index, threads);
         using (var team = new ThreadTeam(threads))
         using (var limits = new Limits(team))
@@ -47,7 +47,7 @@ internal static class TrainBench
     {
         long before = ProcessMemory.Resident;
         using var team = new ThreadTeam(threads);
-        using var run = new SteppedTraining(BenchModels.Training[index], team);
+        using var run = new SteppedTraining(BenchModels.Training(index), team);
         for (int i = 0; i < 3; i++) run.Step();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $$"""{"before": {{before}}, "peak": {{ProcessMemory.Peak}}, "plan": {{run.Trainer.Plan.TotalBytes}}}"""));
     }

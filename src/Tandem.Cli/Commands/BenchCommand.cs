@@ -62,11 +62,7 @@ internal static class BenchCommand
 
             return Report(parse, (report, threads, repetitions) =>
             {
-                foreach (int i in parse.GetValue(config)!)
-                {
-                    if (i < 0 || i >= BenchModels.Training.Count) throw new TandemException($"--config {i}, wanted 0 to {BenchModels.Training.Count - 1}");
-                    TrainBench.Run(report, i, threads, repetitions, parse.GetValue(profile), cancel);
-                }
+                foreach (int i in parse.GetValue(config)!) TrainBench.Run(report, i, threads, repetitions, parse.GetValue(profile), cancel);
             });
         });
         return command;
@@ -84,7 +80,7 @@ internal static class BenchCommand
 
     private static Command Startup()
     {
-        var command = new Command("startup", "Start of this program, with --help") { };
+        var command = new Command("startup", "Start of this program, with --help");
         command.SetAction((parse, cancel) => Report(parse, (report, _, repetitions) => StartupBench.Run(report, repetitions, cancel)));
         return command;
     }
