@@ -22,6 +22,7 @@ public sealed class CpuBackend : IBackend
         [typeof(KvWrite)] = new(n => new KvWriteCall(n)),
         [typeof(Attention)] = new(n => new AttentionCall(n), AttentionCall.ScratchBytes),
         [typeof(AttentionGrad)] = new(n => new AttentionGradCall(n), AttentionGradCall.ScratchBytes),
+        [typeof(AttentionSinkGrad)] = new(n => new AttentionSinkGradCall(n)),
         [typeof(GatedActivation)] = new(n => new GatedActivationCall(n)),
         [typeof(GatedActivationGrad)] = new(n => new GatedActivationGradCall(n)),
         [typeof(GatherRows)] = new(n => new GatherRowsCall(n)),

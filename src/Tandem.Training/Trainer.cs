@@ -31,6 +31,9 @@ public sealed record TrainerOptions
     /// <summary>The loss.</summary>
     public LinearCrossEntropy Loss { get; init; } = new();
 
+    /// <summary>Type that keys and values are rounded to before attention reads them: that of the cache the model is to be served with. Gradients pass the rounding unchanged.</summary>
+    public DType KeyValueType { get; init; } = DType.F32;
+
     /// <summary>Largest gradient norm; 0 does not clip.</summary>
     public double MaxGradientNorm { get; init; } = 1;
 }
@@ -52,7 +55,7 @@ public sealed unsafe class Trainer : IDisposable
     {
         Model = model;
         Options = options;
-        ModelGraph graph = ModelGraphs.Train(model.Config, options.Loss, options.Optimizer, model.WeightType);
+        ModelGraph graph = ModelGraphs.Train(model.Config, options.Loss, options.Optimizer, model.WeightType, options.KeyValueType);
         StepSizes bounds = StepSizes.ForTraining(options.MaxTokens, options.MaxDocuments);
         Plan = Plan.Compile(graph, bounds, CpuBackend.Instance, team.Workers);
         Batch = Batch.ForTraining(bounds);

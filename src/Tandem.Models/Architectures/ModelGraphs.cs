@@ -27,18 +27,18 @@ public static class ModelGraphs
     }
 
     /// <summary>From tokens and labels to the loss.</summary>
-    public static ModelGraph Evaluate(ModelConfig config, DType weightType = DType.F32)
+    public static ModelGraph Evaluate(ModelConfig config, DType weightType = DType.F32, DType kvType = DType.F32)
     {
         var g = new GraphBuilder($"{config.ModelType} evaluate");
-        AddLoss(g, config, new LinearCrossEntropy());
+        AddLoss(g, config, new LinearCrossEntropy(), kvType);
         return RunPasses(g.Build(), weightType);
     }
 
     /// <summary>From tokens and labels to gradients and the updated weights.</summary>
-    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32)
+    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32, DType kvType = DType.F32)
     {
         var g = new GraphBuilder($"{config.ModelType} train");
-        GradientBuilder.Backward(g, AddLoss(g, config, loss));
+        GradientBuilder.Backward(g, AddLoss(g, config, loss, kvType));
         return AddAdamW.Run(RunPasses(g.Build(), weightType), optimizer);
     }
 
@@ -50,9 +50,9 @@ public static class ModelGraphs
         _ => throw new TandemException($"no graph for model_type '{config.ModelType}'; there are llama, mistral, qwen2, qwen3"),
     };
 
-    private static Value AddLoss(GraphBuilder g, ModelConfig config, LinearCrossEntropy loss)
+    private static Value AddLoss(GraphBuilder g, ModelConfig config, LinearCrossEntropy loss, DType kvType)
     {
-        Value h_TH = Family(config).Hidden(g, config, KvPlacement.InBatch);
+        Value h_TH = Family(config).Hidden(g, config, new KvPlacement(kvType, 0));
         Value labels = g.Input(DecoderInputs.Labels, new TensorType(DType.I32, RowSymbol.Tokens));
         IReadOnlyList<Value> losses = g.ApplyAll(loss, "loss", h_TH, Family(config).Head(g, config), labels);
         g.Output(Loss, losses[0]);
