@@ -5,6 +5,8 @@ namespace Tandem.Models;
 /// <summary>Reads the parts of a <c>tokenizer.json</c>: every error names the place, the value and what would be accepted.</summary>
 internal static class PartJson
 {
+    private const int MaxId = (1 << 22) - 1;
+
     /// <summary>The <c>type</c> of a part.</summary>
     public static string Type(JsonElement part, string place) =>
         part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out JsonElement type) && type.ValueKind == JsonValueKind.String
@@ -23,9 +25,9 @@ internal static class PartJson
             : throw new TandemException($"{place}.{name}: {Short(value)}, wanted true or false");
     }
 
-    /// <summary>A whole number from 0.</summary>
+    /// <summary>A token id; there is a bound, since tables of that size are made.</summary>
     public static int Id(JsonElement value, string place) =>
-        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int id) && id >= 0 ? id : throw new TandemException($"{place}: {Short(value)}, wanted a whole number from 0");
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int id) && id is >= 0 and <= MaxId ? id : throw new TandemException($"{place}: {Short(value)}, wanted a whole number from 0 to {MaxId}");
 
     /// <summary>A string.</summary>
     public static string String(JsonElement value, string place) =>
