@@ -92,21 +92,43 @@ public sealed class CommandTests : IDisposable
         Assert.Contains("wanted at least 257", Run("", "tokenizer", "train", trained, text, "--vocab-size", "100", "--special", "<end>").Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Ctrl_C_ends_cleanly_with_130()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are sent with kill");
+        string prompts = Path.Combine(_folder, "many.txt");
+        File.WriteAllLines(prompts, Enumerable.Repeat("Once", 1_000_000));
+        using Process process = Start("generate", ModelFolder, "--prompts", prompts, "--max-tokens", "20", "--threads", "1");
+        process.StandardInput.Close();
+        Task<string> error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.StartsWith("Once", process.StandardOutput.ReadLine(), StringComparison.Ordinal);
+        using (Process kill = Process.Start("kill", ["-INT", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)])) kill.WaitForExit();
+        process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.Equal(130, process.ExitCode);
+        Assert.DoesNotContain("   at ", error.GetAwaiter().GetResult(), StringComparison.Ordinal);
+    }
+
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    // The tests' own runtime and dependency files hold all that the command needs.
     private static (int Code, string Output, string Error) Run(string input, params string[] arguments)
     {
-        string own = Path.Combine(AppContext.BaseDirectory, "Tandem.Inference.Tests");
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in (string[])["exec", "--runtimeconfig", own + ".runtimeconfig.json", "--depsfile", own + ".deps.json", Path.Combine(AppContext.BaseDirectory, "tandem.dll"), .. arguments])
-            start.ArgumentList.Add(argument);
-        using Process process = Process.Start(start)!;
+        using Process process = Start(arguments);
         Task<string> error = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);
         process.StandardInput.Close();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return (process.ExitCode, output, error.GetAwaiter().GetResult());
+    }
+
+    // The tests' own runtime and dependency files hold all that the command needs.
+    private static Process Start(params string[] arguments)
+    {
+        string own = Path.Combine(AppContext.BaseDirectory, "Tandem.Inference.Tests");
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in (string[])["exec", "--runtimeconfig", own + ".runtimeconfig.json", "--depsfile", own + ".deps.json", Path.Combine(AppContext.BaseDirectory, "tandem.dll"), .. arguments])
+            start.ArgumentList.Add(argument);
+        return Process.Start(start)!;
     }
 }

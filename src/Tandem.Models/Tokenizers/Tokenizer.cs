@@ -9,8 +9,6 @@ namespace Tandem.Models;
 /// </summary>
 public sealed partial class Tokenizer
 {
-    private const int ParallelTexts = 2;
-
     private readonly string?[] _tokens;
     private readonly byte[][] _bytes;
     private readonly bool[] _isSpecial;
@@ -108,7 +106,7 @@ public sealed partial class Tokenizer
     {
         var results = new int[texts.Count][];
         var options = new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : Environment.ProcessorCount };
-        if (texts.Count < ParallelTexts || options.MaxDegreeOfParallelism == 1)
+        if (texts.Count < 2 || options.MaxDegreeOfParallelism == 1)
         {
             for (int i = 0; i < results.Length; i++) results[i] = Encode(texts[i], addSpecial, special);
             return results;
