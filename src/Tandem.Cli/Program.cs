@@ -7,6 +7,9 @@ var root = new RootCommand("Tandem trains and serves language models. Try: tande
     DemoCommand.Create(),
     TrainCommand.Create(),
     GenerateCommand.Create(),
+    ChatCommand.Create(),
+    TokenizeCommand.Create(),
+    TokenizerCommand.Create(),
     PlanCommand.Create(),
     BenchCommand.Create(),
 };

@@ -50,7 +50,7 @@ public sealed unsafe class KvBlocksTests
             for (int columns = 1; columns <= 18; columns++)
             {
                 float* to = s.Floats(((columns - 1) * 20) + rows);
-                Transposition.Copy(from, 24, rows, columns, to, 20);
+                StoredTransposition.Copy(from, 24, rows, columns, to, 20);
                 for (int i = 0; i < rows * columns; i++)
                     Assert.Equal(from[(i / columns * 24) + (i % columns)], to[(i % columns * 20) + (i / columns)]);
             }

@@ -129,12 +129,12 @@ internal unsafe struct BackwardScratch
             int slot = j % KvBlocks.Tokens, keys = Math.Min(16, count - j);
             float* values = (j < KvBlocks.Tokens ? kv.Values.First : kv.Values.Second) + (slot * 16);
             for (int d = 0; d < valueDim; d += 16)
-                Transposition.Copy(values + (d * KvBlocks.Tokens), 16, keys, Math.Min(16, valueDim - d), valueColumns + (j * valueDim) + (d * 16), 16);
+                StoredTransposition.Copy(values + (d * KvBlocks.Tokens), 16, keys, Math.Min(16, valueDim - d), valueColumns + (j * valueDim) + (d * 16), 16);
             if (!transposeKeys)
                 continue;
             float* columns = (j < KvBlocks.Tokens ? kv.Keys0 : kv.Keys1) + (slot * headDim);
             for (int d = 0; d < headDim; d += 16)
-                Transposition.Copy(columns + (d * 16), 16, Math.Min(16, headDim - d), keys, keyPanels + (d * AttentionShape.TileKeys) + (j * 16), 16);
+                StoredTransposition.Copy(columns + (d * 16), 16, Math.Min(16, headDim - d), keys, keyPanels + (d * AttentionShape.TileKeys) + (j * 16), 16);
         }
 
         return kv;

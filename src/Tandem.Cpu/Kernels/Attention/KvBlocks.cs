@@ -82,7 +82,7 @@ internal static unsafe class KvBlocks
         where T : unmanaged
         where TStored : IStoredFloat<T>
     {
-        Transposition.Copy<T, TStored>(k, (nint)shape.NumKvHeads * shape.HeadDim, rows, shape.HeadDim, keys + KeyOffset(shape, slot, 0), 16);
+        StoredTransposition.Copy<T, TStored>(k, (nint)shape.NumKvHeads * shape.HeadDim, rows, shape.HeadDim, keys + KeyOffset(shape, slot, 0), 16);
         T* values = keys + shape.KeyElements;
         for (int i = 0; i < rows; i++, v += (long)shape.NumKvHeads * shape.ValueDim)
         {
