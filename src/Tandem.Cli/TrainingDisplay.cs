@@ -57,6 +57,7 @@ internal sealed class TrainingDisplay(long first, long last, int logEvery)
     /// <param name="peakShare">Share of the matrix peak; 0 is not shown.</param>
     public void Stepped(long step, StepResult result, long tokens, double peakShare)
     {
+        if (result.SkippedFor != null) return;
         _tokens += tokens;
         _smoothed = double.IsNaN(_smoothed) ? result.Loss : (0.9 * _smoothed) + (0.1 * result.Loss);
         bool isLine = _task == null && (step % logEvery == 0 || step == last || step == first + 1);
