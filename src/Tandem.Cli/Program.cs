@@ -6,6 +6,7 @@ var root = new RootCommand("Tandem trains and serves language models. Try: tande
 {
     DemoCommand.Create(),
     TrainCommand.Create(),
+    DataCommand.Create(),
     GenerateCommand.Create(),
     ChatCommand.Create(),
     TokenizeCommand.Create(),
