@@ -1,0 +1,168 @@
+using System.Globalization;
+using System.Text.Json;
+using Tandem.Inference;
+using Tandem.Models;
+
+namespace Tandem.Conformance.Kinds;
+
+/// <summary>
+/// Model goldens: each folder with <c>goldens.json</c> is a case. The directory is loaded with each spelling of its config and must give the reference's logits,
+/// alone and packed, and its greedy continuations with their log-probabilities.
+/// </summary>
+internal static class ModelCases
+{
+    private const string Goldens = "goldens.json", Tensors = "goldens.safetensors", IndexName = "index.json";
+
+    // The reference's frequencies are f32; so are two roundings of a power.
+    private const double FrequencyTolerance = 4e-7;
+
+    private static readonly string[] Configs = ["config.json", "config.v4.json"];
+
+    /// <summary>Runs all cases of a folder and its subfolders.</summary>
+    public static void Run(CaseFolder folder, RunContext context)
+    {
+        folder = context.OverShared(folder);
+        if (folder.Has(Goldens))
+        {
+            ModelFiles.Claim(folder);
+            folder.Claim(Tensors);
+            JsonElement golden = folder.Json(Goldens);
+            context.Report.Case(folder.Name, checks => RunCase(folder, golden, context, checks));
+            return;
+        }
+
+        if (folder.Has(IndexName)) RunIndex(folder, context);
+        foreach (CaseFolder sub in folder.Folders) Run(sub, context);
+    }
+
+    // The index lists all cases; one that is not there would otherwise go unnoticed.
+    private static void RunIndex(CaseFolder folder, RunContext context)
+    {
+        foreach (JsonElement entry in folder.Json(IndexName).EnumerateArray())
+        {
+            string name = entry.GetProperty("case").GetString()!;
+            string[] missing = [.. entry.GetProperty("files").EnumerateArray().Select(f => $"{name}/{f.GetString()}").Where(f => !folder.Has(f))];
+            if (missing.Length > 0) context.Report.Case($"{folder.Name}/{name} files", checks => checks.Fail(IndexName, $"lists {string.Join(", ", missing)}, which is not there"));
+        }
+    }
+
+    private static void RunCase(CaseFolder folder, JsonElement golden, RunContext context, Checks checks)
+    {
+        ModelFiles.RequireSupported(folder.Json(Configs[0]));
+        using var files = new ModelFiles(folder);
+        GoldenTensors tensors = folder.Tensors(Tensors);
+        foreach (string config in Configs.Where(folder.CanRead))
+        {
+            using Model model = files.Load(config);
+            var run = new ModelCase(config, golden, tensors, model, context, checks);
+            run.CompareConfig();
+            run.CompareRope(FrequencyTolerance);
+            run.CompareLogits();
+            run.CompareGreedy();
+        }
+    }
+
+    /// <summary>One config of a case.</summary>
+    private sealed class ModelCase(string config, JsonElement golden, GoldenTensors tensors, Model model, RunContext context, Checks checks)
+    {
+        private readonly string[] _names = [.. golden.GetProperty("prompts").EnumerateArray().Select(p => p.GetProperty("name").GetString()!)];
+        private readonly int[][] _prompts = [.. golden.GetProperty("prompts").EnumerateArray().Select(p => Ints(p, "ids"))];
+        private readonly double _tolerance = golden.GetProperty("tolerance_logits_abs").GetDouble();
+
+        private int Steps => golden.GetProperty("greedy").EnumerateArray().Max(g => g.GetProperty("tokens").GetArrayLength());
+
+        private int Longest => _prompts.Max(p => p.Length) + Steps;
+
+        private bool TableDependsOnLength => model.Config.Rope?.DependsOnLength ?? false;
+
+        public void CompareConfig()
+        {
+            string? stored = golden.GetProperty("stored_dtype").GetString();
+            checks.Equal($"{config}: stored type", stored, model.Config.StoredDType switch { DType.F32 => "float32", DType.BF16 => "bfloat16", DType.F16 => "float16", _ => null });
+            checks.Equal($"{config}: parameters", golden.GetProperty("parameters").GetInt64(), model.NumParameters);
+        }
+
+        public void CompareRope(double tolerance)
+        {
+            if (golden.GetProperty("rope") is not { ValueKind: JsonValueKind.Object } rope) return;
+            foreach (JsonProperty length in rope.GetProperty("inv_freq_by_length").GetProperty("inv_freq").EnumerateObject())
+            {
+                int n = length.Name == "any" ? Longest : int.Parse(length.Name, CultureInfo.InvariantCulture);
+                (double[] frequencies, double multiplier) = RopeFrequencies.Compute(model.Config.Rope!, model.Config.HeadDim, n);
+                double[] expected = [.. length.Value.EnumerateArray().Select(f => f.GetDouble())];
+                if (expected.Length != frequencies.Length) checks.Equal($"{config}: number of rope frequencies", expected.Length, frequencies.Length);
+                else checks.Within($"{config}: rope frequencies of length {length.Name}", expected.Zip(frequencies, (e, f) => Math.Abs((f / e) - 1)).Max(), tolerance);
+                checks.Relative($"{config}: rope multiplier", rope.GetProperty("cos_sin_multiplier").GetProperty("attention_scaling").GetDouble(), multiplier, tolerance);
+            }
+        }
+
+        public void CompareLogits()
+        {
+            using var runner = new LogitsRunner(model, context.Team, Math.Max(_prompts.Sum(p => p.Length), Longest), _prompts.Length);
+            for (int i = 0; i < _names.Length; i++)
+                checks.MaxAbsolute($"{config}: logits.{_names[i]}", tensors.Floats($"logits.{_names[i]}"), runner.Run([_prompts[i]])[0], _tolerance);
+
+            // One step has one table, so sequences of different lengths share a step only where the table does not depend on it.
+            if (TableDependsOnLength) return;
+            float[][] packed = runner.Run(_prompts);
+            for (int i = 0; i < _names.Length; i++) checks.MaxAbsolute($"{config}: packed logits.{_names[i]}", tensors.Floats($"logits.{_names[i]}"), packed[i], _tolerance);
+        }
+
+        public void CompareGreedy()
+        {
+            List<GeneratedToken>[] generated = TableDependsOnLength || model.Config.MaxPositions < Longest ? Recompute() : Generate();
+            foreach (JsonElement greedy in golden.GetProperty("greedy").EnumerateArray())
+            {
+                string prompt = greedy.GetProperty("prompt").GetString()!, name = $"{config}: greedy {prompt}";
+                List<GeneratedToken> actual = generated[Array.IndexOf(_names, prompt)];
+                int[] tokens = Ints(greedy, "tokens");
+                checks.Same($"{name} tokens", tokens, [.. actual.Take(tokens.Length).Select(t => t.Id)]);
+                double[] logProbs = [.. greedy.GetProperty("logprobs").EnumerateArray().Select(l => l.GetDouble())];
+                checks.Within($"{name} logprobs", logProbs.Zip(actual, (e, a) => Math.Abs(e - a.LogProb)).Max(), 2 * _tolerance);
+            }
+        }
+
+        // With the engine and its cache: prompts in chunks, all three at once.
+        private List<GeneratedToken>[] Generate()
+        {
+            using var engine = new Engine(model, context.Team, new EngineOptions { PrefillChunk = 16, CacheTokens = _prompts.Length * (Longest + 64) });
+            Request[] requests = [.. _prompts.Select(p => engine.Submit(p, new SamplingOptions { Temperature = 0, MaxTokens = Steps, IgnoreEos = true }))];
+            while (engine.Step())
+            {
+            }
+
+            return [.. requests.Select(r => r.Generated.ToList())];
+        }
+
+        // The reference of these rope tables computes the whole sequence again at every step, with the table of its length.
+        private List<GeneratedToken>[] Recompute()
+        {
+            using var runner = new LogitsRunner(model, context.Team, Longest, 1);
+            return [.. _prompts.Select(prompt =>
+            {
+                var sequence = new List<int>(prompt);
+                var generated = new List<GeneratedToken>();
+                for (int step = 0; step < Steps; step++)
+                {
+                    float[] logits = runner.Run([[.. sequence]])[0];
+                    ReadOnlySpan<float> last = logits.AsSpan(logits.Length - model.Config.VocabSize);
+                    int token = ArgMax(last);
+                    generated.Add(new GeneratedToken(token, LogProbs.Of(last, token)));
+                    sequence.Add(token);
+                }
+
+                return generated;
+            })];
+        }
+
+        private static int ArgMax(ReadOnlySpan<float> values)
+        {
+            int best = 0;
+            for (int i = 1; i < values.Length; i++)
+                if (values[i] > values[best]) best = i;
+            return best;
+        }
+
+        private static int[] Ints(JsonElement element, string property) => [.. element.GetProperty(property).EnumerateArray().Select(v => v.GetInt32())];
+    }
+}

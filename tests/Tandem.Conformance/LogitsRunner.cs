@@ -1,0 +1,76 @@
+using Tandem.Cpu;
+using Tandem.Graph;
+using Tandem.Models;
+
+namespace Tandem.Conformance;
+
+/// <summary>
+/// Logits of all positions of whole sequences in one step, through the serving graph with its key/value cache. Where the rope table depends on a sequence's length,
+/// or the sequences are longer than the model's own table, the table is built here for the length asked for.
+/// </summary>
+internal sealed unsafe class LogitsRunner : IDisposable
+{
+    private readonly ModelConfig _config;
+    private readonly Batch _batch;
+    private readonly CpuInstance _instance;
+    private readonly bool _ownTable;
+    private int _tableLength;
+
+    /// <summary>Compiles the graph for steps of up to <paramref name="maxRows"/> rows in up to <paramref name="maxSequences"/> sequences.</summary>
+    public LogitsRunner(Model model, ThreadTeam team, int maxRows, int maxSequences)
+    {
+        _ownTable = model.Config.Rope is { } rope && (rope.DependsOnLength || model.Config.MaxPositions < maxRows);
+        _config = _ownTable ? model.Config with { MaxPositions = Math.Max(maxRows, model.Config.MaxPositions) } : model.Config;
+        int blocks = (maxRows / BatchView.BlockTokens) + maxSequences + 1;
+        ModelGraph graph = ModelGraphs.Serve(_config, new KvPlacement(DType.F32, blocks));
+        var plan = Plan.Compile(graph, new StepSizes(maxRows, maxRows, 0, maxSequences), CpuBackend.Instance, team.Workers);
+        _batch = new Batch(maxRows, maxSequences, blocks);
+        Dictionary<string, NativeBuffer> bindings = model.Bindings(_batch);
+        if (_ownTable) bindings.Remove(DecoderInputs.RopeTable);
+        _instance = new CpuInstance(plan, team, bindings);
+    }
+
+    /// <summary>Logits of each sequence, [length, vocabulary].</summary>
+    /// <param name="sequences">The sequences, computed together.</param>
+    /// <param name="ropeLength">The length that rope tables are for; 0 is that of the longest sequence.</param>
+    public float[][] Run(int[][] sequences, int ropeLength = 0)
+    {
+        if (_ownTable) BuildTable(ropeLength > 0 ? ropeLength : sequences.Max(s => s.Length));
+        _batch.Clear();
+        int block = 0;
+        foreach (int[] sequence in sequences)
+        {
+            int blocks = (sequence.Length + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
+            _batch.AddRows(sequence, 0, [.. Enumerable.Range(block, blocks)]);
+            block += blocks;
+            for (int i = sequence.Length; i > 0; i--) _batch.Sample(i);
+        }
+
+        _instance.Run(Stage.Forward, _batch.View, _batch.Sizes);
+        float* logits = (float*)_instance.Output(ModelGraphs.Logits);
+        var result = new float[sequences.Length][];
+        for (int s = 0; s < sequences.Length; s++)
+        {
+            int count = sequences[s].Length * _config.VocabSize;
+            result[s] = new ReadOnlySpan<float>(logits, count).ToArray();
+            logits += count;
+        }
+
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _instance.Dispose();
+        _batch.Dispose();
+    }
+
+    private void BuildTable(int length)
+    {
+        if (length == _tableLength) return;
+        using RopeTable table = RopeTable.Build(_config.Rope!, _config.HeadDim, _config.MaxPositions, length);
+        new ReadOnlySpan<float>(table.Cos, 2 * table.Positions * table.Pairs).CopyTo(new Span<float>(_instance[DecoderInputs.RopeTable], 2 * table.Positions * table.Pairs));
+        _tableLength = length;
+    }
+}
