@@ -25,6 +25,9 @@ internal sealed class Checks
     /// <summary>All comparisons, in order.</summary>
     public IReadOnlyList<Check> All => _all;
 
+    /// <summary>What a passed case is summed up by: its comparisons with this word; empty for all.</summary>
+    public string Headline { get; set; } = "";
+
     /// <summary>Whether there was at least one and all hold.</summary>
     public bool Passed => _all.Count > 0 && _all.TrueForAll(c => c.Passed);
 
@@ -37,7 +40,7 @@ internal sealed class Checks
             List<Check> failed = _all.FindAll(c => !c.Passed);
             if (failed.Count == 0)
             {
-                Check nearest = _all.MaxBy(c => c.Allowed > 0 ? c.Error / c.Allowed : 0)!;
+                Check nearest = _all.OrderByDescending(c => c.What.Contains(Headline, StringComparison.Ordinal)).ThenByDescending(c => c.Allowed > 0 ? c.Error / c.Allowed : 0).First();
                 return nearest.Allowed > 0 ? nearest.ToString() : _all.Count == 1 ? nearest.What : $"{_all.Count} comparisons, all equal";
             }
 

@@ -65,6 +65,19 @@ internal sealed class Report(TextWriter output, bool json = false)
         }
     }
 
+    /// <summary>Finds and runs cases. Where the list of them cannot be read, that is a failed case of its own.</summary>
+    public void List(string name, Action run)
+    {
+        try
+        {
+            run();
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            Case(name, _ => throw e);
+        }
+    }
+
     /// <summary>Adds a case whose verdict is known.</summary>
     public void Add(CaseResult result)
     {

@@ -26,12 +26,11 @@ internal static class ModelCases
         {
             ModelFiles.Claim(folder);
             folder.Claim(Tensors);
-            JsonElement golden = folder.Json(Goldens);
-            context.Report.Case(folder.Name, checks => RunCase(folder, golden, context, checks));
+            context.Report.Case(folder.Name, checks => RunCase(folder, folder.Json(Goldens), context, checks));
             return;
         }
 
-        if (folder.Has(IndexName)) RunIndex(folder, context);
+        if (folder.Has(IndexName)) context.Report.List($"{folder.Name}/{IndexName}", () => RunIndex(folder, context));
         foreach (CaseFolder sub in folder.Folders) Run(sub, context);
     }
 
@@ -51,6 +50,7 @@ internal static class ModelCases
         ModelFiles.RequireSupported(folder.Json(Configs[0]));
         using var files = new ModelFiles(folder);
         GoldenTensors tensors = folder.Tensors(Tensors);
+        checks.Headline = "logits";
         foreach (string config in Configs.Where(folder.CanRead))
         {
             using Model model = files.Load(config);

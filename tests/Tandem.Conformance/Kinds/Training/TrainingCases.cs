@@ -5,6 +5,16 @@ namespace Tandem.Conformance.Kinds.Training;
 /// </summary>
 internal static class TrainingCases
 {
+    // The file that lists a family's cases, and what runs them.
+    private static readonly (string File, Action<CaseFolder, RunContext> Run)[] Families =
+    [
+        ("expected.json", TrajectoryCases.Run),
+        ("schedules.json", ScheduleCases.Run),
+        ("conversions.json", PrecisionCases.RunConversions),
+        ("loss_scaler.json", PrecisionCases.RunLossScaler),
+        ("index.json", RunIndexed),
+    ];
+
     /// <summary>Runs all cases of a folder and its subfolders.</summary>
     public static void Run(CaseFolder folder, RunContext context)
     {
@@ -15,18 +25,16 @@ internal static class TrainingCases
             return;
         }
 
-        if (folder.Has("expected.json")) TrajectoryCases.Run(folder, context);
-        if (folder.Has("schedules.json")) ScheduleCases.Run(folder, context);
-        if (folder.Has("conversions.json")) PrecisionCases.RunConversions(folder, context);
-        if (folder.Has("loss_scaler.json")) PrecisionCases.RunLossScaler(folder, context);
-        if (folder.Has("index.json"))
-        {
-            if (folder.CanRead(OptimizerCases.Problem)) OptimizerCases.Run(folder, context);
-            else OpCases.Run(folder, context);
-        }
-
+        foreach ((string file, Action<CaseFolder, RunContext> run) in Families.Where(f => folder.Has(f.File)))
+            context.Report.List($"{folder.Name}/{file}", () => run(folder, context));
         foreach (CaseFolder sub in folder.Folders.Where(f => !(folder.Has("expected.json") && f.Leaf == TrajectoryCases.ModelFolder)))
             Run(sub, context);
+    }
+
+    private static void RunIndexed(CaseFolder folder, RunContext context)
+    {
+        if (folder.CanRead(OptimizerCases.Problem)) OptimizerCases.Run(folder, context);
+        else OpCases.Run(folder, context);
     }
 
     private static bool IsInside(CaseFolder folder, string part) => folder.Name.Contains($"/{part}/", StringComparison.Ordinal);
