@@ -33,6 +33,9 @@ public sealed record TrainerOptions
 
     /// <summary>Largest gradient norm; 0 does not clip.</summary>
     public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Seed of dropout.</summary>
+    public ulong Seed { get; init; }
 }
 
 /// <summary>
@@ -43,6 +46,7 @@ public sealed unsafe class Trainer : IDisposable
 {
     private readonly CpuInstance _instance;
     private readonly double* _hyper;
+    private readonly long* _random;
     private readonly (Value Parameter, Value Gradient)[] _trained;
     private double _loss;
     private long _valid;
@@ -59,6 +63,7 @@ public sealed unsafe class Trainer : IDisposable
         _instance = new CpuInstance(Plan, team, model.Bindings(Batch));
         _hyper = (double*)_instance[AddAdamW.Hyper];
         _trained = [.. AddAdamW.Trained(graph)];
+        if (graph.Inputs.Any(v => v.Name == DecoderInputs.Random)) _random = (long*)_instance[DecoderInputs.Random];
     }
 
     /// <summary>The model that is trained.</summary>
@@ -86,6 +91,7 @@ public sealed unsafe class Trainer : IDisposable
     public void Accumulate()
     {
         BatchView view = Batch.View;
+        if (_random != null) (_random[0], _random[1]) = ((long)Options.Seed, Step);
         _instance.Run(Stage.Forward, view, Batch.Sizes);
         _instance.Run(Stage.Backward, view, Batch.Sizes);
         _loss += *(double*)_instance.Output(ModelGraphs.Loss);

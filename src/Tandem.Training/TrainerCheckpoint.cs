@@ -24,7 +24,7 @@ public static unsafe class TrainerCheckpoint
         {
             Directory.CreateDirectory(runFolder);
             if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-            trainer.Model.Save(partial);
+            trainer.Model.Save(partial, trainer.Model.WeightType);
             SafetensorsWriter.Write(
                 Path.Combine(partial, MomentsName), [.. trainer.OptimizerState.Select(v => Model.LogicalTensor(v.Name, v.Type, trainer[v]))]);
             AtomicFile.WriteAllText(Path.Combine(partial, StateName), string.Create(CultureInfo.InvariantCulture, $"{{\"step\": {trainer.Step}}}\n"));

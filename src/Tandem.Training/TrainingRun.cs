@@ -41,6 +41,7 @@ public sealed class TrainingRun : IDisposable
             MaxDocuments = config.BatchSize,
             Optimizer = config.Optimizer,
             MaxGradientNorm = config.MaxGradientNorm,
+            Seed = config.Seed,
         });
         if (newest != null) TrainerCheckpoint.Restore(Trainer, newest);
         _evaluator = new Lazy<Evaluator>(() => new Evaluator(_model, _team, config.BatchSize, config.SequenceLength));

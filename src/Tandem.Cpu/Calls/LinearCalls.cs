@@ -2,8 +2,8 @@ namespace Tandem.Cpu;
 
 internal sealed unsafe class LinearCall(BoundNode node) : KernelCall
 {
-    private readonly int _n = node.InType(1).Dims[0];
-    private readonly int _k = node.InType(1).Dims[1];
+    private readonly int _n = node.InType(1).MatrixSize.N;
+    private readonly int _k = node.InType(1).MatrixSize.K;
 
     // The bias waits for whole rows, so that it is added to finished sums.
     public override int Phases => node.NumInputs == 3 ? 2 : 1;
@@ -19,8 +19,8 @@ internal sealed unsafe class LinearCall(BoundNode node) : KernelCall
 
 internal sealed unsafe class LinearInputGradCall(BoundNode node) : KernelCall
 {
-    private readonly int _n = node.InType(1).Dims[0];
-    private readonly int _k = node.InType(1).Dims[1];
+    private readonly int _n = node.InType(1).MatrixSize.N;
+    private readonly int _k = node.InType(1).MatrixSize.K;
 
     // A gradient to continue that lies elsewhere is copied first; mostly the planner has put both in one place.
     public override int Phases => node.NumInputs == 3 && node.In(2) != node.Out() ? 2 : 1;
@@ -44,8 +44,8 @@ internal sealed unsafe class LinearInputGradCall(BoundNode node) : KernelCall
 
 internal sealed unsafe class LinearWeightGradCall(BoundNode node) : KernelCall
 {
-    private readonly int _n = node.InType(2).Dims[0];
-    private readonly int _k = node.InType(2).Dims[1];
+    private readonly int _n = node.InType(2).MatrixSize.N;
+    private readonly int _k = node.InType(2).MatrixSize.K;
 
     public override int Items => node.Rows == 0 ? 0 : MatMul.WeightGradItems(_n);
 

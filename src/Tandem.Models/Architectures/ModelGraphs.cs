@@ -17,12 +17,23 @@ public static class ModelGraphs
     public const string TokenLosses = "token_losses";
 
     /// <summary>From tokens to the logits of the sampled rows.</summary>
-    public static ModelGraph Serve(ModelConfig config, KvPlacement kv, DType weightType = DType.F32)
+    /// <param name="config">The model.</param>
+    /// <param name="kv">Where keys and values live.</param>
+    /// <param name="weightType">Element type of the matrices.</param>
+    /// <param name="expose">
+    /// Nodes whose first result becomes an output of the same name too, for whoever looks inside: names are those of the checkpoint's modules,
+    /// for example <c>model.layers.0.mlp.down_proj</c>.
+    /// </param>
+    /// <exception cref="TandemException">There is no such family, or no node of an exposed name.</exception>
+    public static ModelGraph Serve(ModelConfig config, KvPlacement kv, DType weightType = DType.F32, IEnumerable<string>? expose = null)
     {
         var g = new GraphBuilder($"{config.ModelType} serve");
-        Value h_TH = Family(config).Hidden(g, config, kv);
+        ModelFamily family = Family(config);
+        Value h_TH = family.Hidden(g, config.WithoutDropout(), kv);
         Value h_SH = g.Apply(new GatherRows(), "sampled", h_TH);
-        g.Output(Logits, g.Apply(new Linear(), "lm_head", h_SH, Family(config).Head(g, config)));
+        g.Output(Logits, g.Apply(new Linear(), "lm_head", h_SH, family.Head(g, config)));
+        foreach (string name in expose ?? [])
+            g.Output(name, (g.Nodes.FirstOrDefault(n => n.Name == name) ?? throw new TandemException($"the graph of {config.ModelType} has no node '{name}'")).Outputs[0]);
         return RunPasses(g.Build(), weightType);
     }
 
@@ -30,25 +41,22 @@ public static class ModelGraphs
     public static ModelGraph Evaluate(ModelConfig config, DType weightType = DType.F32)
     {
         var g = new GraphBuilder($"{config.ModelType} evaluate");
-        AddLoss(g, config, new LinearCrossEntropy());
+        AddLoss(g, config.WithoutDropout(), new LinearCrossEntropy());
         return RunPasses(g.Build(), weightType);
     }
 
-    /// <summary>From tokens and labels to gradients and the updated weights.</summary>
+    /// <summary>From tokens and labels to gradients and the updated weights, with the config's dropout.</summary>
+    /// <exception cref="TandemException">The config asks for dropout of attention probabilities.</exception>
     public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32)
     {
+        if (config.AttentionDropout > 0)
+            throw new TandemException($"attention_dropout (attn_pdrop in GPT-2's spelling) is {ConfigReader.Show(config.AttentionDropout)}: dropout of attention probabilities is not supported in training; accepted: 0");
         var g = new GraphBuilder($"{config.ModelType} train");
         GradientBuilder.Backward(g, AddLoss(g, config, loss));
         return AddAdamW.Run(RunPasses(g.Build(), weightType), optimizer);
     }
 
-    // The table of families. Mistral is Llama with windows, Qwen2 with biases: both come from the config.
-    private static (Func<GraphBuilder, ModelConfig, KvPlacement, Value> Hidden, Func<GraphBuilder, ModelConfig, Value> Head) Family(ModelConfig config) => config.ModelType switch
-    {
-        "llama" or "mistral" or "qwen2" => (Llama.Hidden, Llama.Head),
-        "qwen3" => (Qwen3.Hidden, Llama.Head),
-        _ => throw new TandemException($"no graph for model_type '{config.ModelType}'; there are llama, mistral, qwen2, qwen3"),
-    };
+    private static ModelFamily Family(ModelConfig config) => ModelFamilies.Get(config.ModelType, "model config");
 
     private static Value AddLoss(GraphBuilder g, ModelConfig config, LinearCrossEntropy loss)
     {
