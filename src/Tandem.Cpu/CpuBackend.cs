@@ -36,7 +36,13 @@ public sealed class CpuBackend : IBackend
         [typeof(LinearCrossEntropy)] = new(n => new LossHeadCall(n), LossHeadCall.ScratchBytes),
         [typeof(LinearCrossEntropyGrad)] = new(n => new LossHeadCall(n), LossHeadCall.ScratchBytes),
         [typeof(GlobalNorm)] = new(n => new GlobalNormCall(n), GlobalNormCall.ScratchBytes),
-        [typeof(AdamW)] = new(n => new AdamWCall(n)),
+        [typeof(AdamW)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Adam)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Sgd)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Lion)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Adafactor)] = new(n => new AdafactorCall(n), AdafactorCall.ScratchBytes),
+        [typeof(Muon)] = new(n => new MuonCall(n), MuonCall.ScratchBytes),
+        [typeof(Ema)] = new(n => new EmaCall(n)),
     };
 
     private CpuBackend()

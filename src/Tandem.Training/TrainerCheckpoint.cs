@@ -48,7 +48,7 @@ public static unsafe class TrainerCheckpoint
     /// <exception cref="TandemException">The checkpoint is not of this model, or malformed.</exception>
     public static void Restore(Trainer trainer, string folder)
     {
-        using (Model saved = Model.Load(folder))
+        using (Model saved = Model.Load(folder, weightType: trainer.Model.WeightType))
         {
             foreach (string name in trainer.Model.WeightNames)
             {

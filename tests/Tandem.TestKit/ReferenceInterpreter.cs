@@ -190,6 +190,7 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 {
                     (double loss, double[] tokens, double[] lse, double[] dLogits) = CrossEntropy(op.Forward, In(0), In(1), In(2), n.Inputs[1].Type);
                     int v = n.Inputs[1].Type.Dims[0], h = n.Inputs[1].Type.Dims[1];
+                    if (op.ScalesGradient) dLogits = [.. dLogits.Select(d => d * In(n.Inputs.Count - 1)[0])];
                     Set(n, 1, [loss]);
                     Set(n, 2, tokens);
                     Set(n, 3, lse);
@@ -202,8 +203,16 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 Set(n, 0, [n.Inputs.Sum(v => _values[v.Storage].Sum(g => g * g))]);
                 Set(n, 1, [-1]);
                 break;
-            case AdamW op:
-                for (int i = 1; i < n.Inputs.Count; i += 4) RunAdamW(op, In(0), In(i), In(i + 1), In(i + 2), In(i + 3));
+            case OptimizerOp op:
+                RunOptimizer(n, op);
+                break;
+            case Ema op:
+                for (int i = 1; i < n.Inputs.Count; i += 2)
+                {
+                    double d = op.DecayAt((long)In(0)[OptimizerOp.StepNumber]);
+                    for (int j = 0; j < In(i).Length; j++) In(i + 1)[j] = (d * In(i + 1)[j]) + ((1 - d) * In(i)[j]);
+                }
+
                 break;
             default:
                 throw new NotSupportedException($"no f64 twin of {n.Op.Name}");
@@ -477,17 +486,17 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         return (tokens.Sum(), tokens, lse, d);
     }
 
-    private static void RunAdamW(AdamW op, double[] hyper, double[] p, double[] g, double[] m, double[] v)
+    // In f64 a master copy is the weight itself.
+    private void RunOptimizer(Node n, OptimizerOp op)
     {
-        double lr = hyper[AdamW.LearningRate], t = hyper[AdamW.StepNumber];
-        for (int i = 0; i < p.Length; i++)
+        TensorType first = n.Inputs[1].Type;
+        int stride = op.OperandsOf(first), states = op.StatesOf(first).Count;
+        for (int i = 1; i < n.Inputs.Count; i += stride)
         {
-            double gi = g[i] * hyper[AdamW.GradientScale];
-            p[i] *= 1 - (lr * op.WeightDecay);
-            m[i] = (op.Beta1 * m[i]) + ((1 - op.Beta1) * gi);
-            v[i] = (op.Beta2 * v[i]) + ((1 - op.Beta2) * gi * gi);
-            p[i] -= lr / (1 - Math.Pow(op.Beta1, t)) * m[i] / ((Math.Sqrt(v[i]) / Math.Sqrt(1 - Math.Pow(op.Beta2, t))) + op.Eps);
-            g[i] = 0;
+            double[] p = _values[n.Inputs[i].Storage];
+            double[][] memory = [.. Enumerable.Range(i + 2, states).Select(j => _values[n.Inputs[j].Storage])];
+            OptimizerReference.Step(op, _values[n.Inputs[0].Storage], n.Inputs[i].Type, p, _values[n.Inputs[i + 1].Storage], memory);
+            if (op.KeepsMaster(first)) p.CopyTo(_values[n.Inputs[i + stride - 1].Storage], 0);
         }
     }
 }

@@ -22,6 +22,10 @@ internal sealed unsafe class LossHeadCall : KernelCall
     private readonly byte* _workerScratch;
     private readonly double* _tiles;
 
+    // A loss scale is the weight of every row; null without one.
+    private readonly float* _lossScale;
+    private readonly float* _rowWeights;
+
     public LossHeadCall(BoundNode node)
     {
         _node = node;
@@ -34,7 +38,9 @@ internal sealed unsafe class LossHeadCall : KernelCall
         _k = node.InType(1).Dims[1];
         _logits = (float*)node.Scratch;
         _workerScratch = node.Scratch + LogitBytes(_n);
-        _tiles = (double*)(_workerScratch + (node.Step.Workers * WorkerBytes));
+        _rowWeights = (float*)(_workerScratch + (node.Step.Workers * WorkerBytes));
+        _tiles = (double*)(_rowWeights + ChunkRows);
+        _lossScale = gradient?.ScalesGradient ?? false ? node.In(node.NumInputs - 1) : null;
     }
 
     private static long WorkerBytes => Math.Max(MatMul.InputGradScratch, MatMul.WeightGradScratch);
@@ -63,7 +69,7 @@ internal sealed unsafe class LossHeadCall : KernelCall
     private int LossOutput => _gradient ? 1 : 0;
 
     public static long ScratchBytes(Node node, StepSizes bounds, int workers) =>
-        LogitBytes(node.Inputs[1].Type.Dims[0]) + (workers * WorkerBytes) + (sizeof(double) * Math.Max(1, Totals.NumTiles(bounds.Tokens, Totals.LossTile)));
+        LogitBytes(node.Inputs[1].Type.Dims[0]) + (workers * WorkerBytes) + (sizeof(float) * ChunkRows) + (sizeof(double) * Math.Max(1, Totals.NumTiles(bounds.Tokens, Totals.LossTile)));
 
     public override void Run(int item, int worker)
     {
@@ -78,12 +84,13 @@ internal sealed unsafe class LossHeadCall : KernelCall
         switch (Phase % PhasesPerChunk)
         {
             case 0:
+                if (item == 0 && _lossScale != null) new Span<float>(_rowWeights, ChunkRows).Fill(*_lossScale);
                 MatMul.Forward(item, workers, X, _k, _node.In(1), _logits, _n, Count, _n, _k);
                 break;
             case 1:
                 int first = item * RowsPerItem;
                 CrossEntropyKernel.Run(
-                    first, Math.Min(RowsPerItem, Count - first), _n, _logits, _node.InInts(2) + First, null, _terms, _gradient,
+                    first, Math.Min(RowsPerItem, Count - first), _n, _logits, _node.InInts(2) + First, _lossScale == null ? null : _rowWeights, _terms, _gradient,
                     _node.Out(LossOutput + 1) + First, _node.Out(LossOutput + 2) + First, null);
                 break;
             case 2:

@@ -47,13 +47,15 @@ public static class ModelGraphs
 
     /// <summary>From tokens and labels to gradients and the updated weights, with the config's dropout.</summary>
     /// <exception cref="TandemException">The config asks for dropout of attention probabilities.</exception>
-    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32)
+    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, OptimizerOp optimizer, DType weightType = DType.F32, UpdateOptions? update = null)
     {
         if (config.AttentionDropout > 0)
             throw new TandemException($"attention_dropout (attn_pdrop in GPT-2's spelling) is {ConfigReader.Show(config.AttentionDropout)}: dropout of attention probabilities is not supported in training; accepted: 0");
         var g = new GraphBuilder($"{config.ModelType} train");
         GradientBuilder.Backward(g, AddLoss(g, config, loss));
-        return AddAdamW.Run(RunPasses(g.Build(), weightType), optimizer);
+        ModelGraph graph = RunPasses(g.Build(), weightType);
+        if (update?.ScalesLoss ?? false) graph = AddLossScale.Run(graph);
+        return AddOptimizer.Run(graph, optimizer, update);
     }
 
     private static ModelFamily Family(ModelConfig config) => ModelFamilies.Get(config.ModelType, "model config");
