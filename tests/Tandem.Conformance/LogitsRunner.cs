@@ -17,12 +17,17 @@ internal sealed unsafe class LogitsRunner : IDisposable
     private int _tableLength;
 
     /// <summary>Compiles the graph for steps of up to <paramref name="maxRows"/> rows in up to <paramref name="maxSequences"/> sequences.</summary>
-    public LogitsRunner(Model model, ThreadTeam team, int maxRows, int maxSequences)
+    /// <param name="model">The model.</param>
+    /// <param name="team">Threads.</param>
+    /// <param name="maxRows">Rows of a step.</param>
+    /// <param name="maxSequences">Sequences of a step.</param>
+    /// <param name="expose">Nodes whose results can be read after a step with <see cref="Exposed"/>.</param>
+    public LogitsRunner(Model model, ThreadTeam team, int maxRows, int maxSequences, IEnumerable<string>? expose = null)
     {
         _ownTable = model.Config.Rope is { } rope && (rope.DependsOnLength || model.Config.MaxPositions < maxRows);
         _config = _ownTable ? model.Config with { MaxPositions = Math.Max(maxRows, model.Config.MaxPositions) } : model.Config;
         int blocks = (maxRows / BatchView.BlockTokens) + maxSequences + 1;
-        ModelGraph graph = ModelGraphs.Serve(_config, new KvPlacement(DType.F32, blocks));
+        ModelGraph graph = ModelGraphs.Serve(_config, new KvPlacement(DType.F32, blocks), expose: expose);
         var plan = Plan.Compile(graph, new StepSizes(maxRows, maxRows, 0, maxSequences), CpuBackend.Instance, team.Workers);
         _batch = new Batch(maxRows, maxSequences, blocks);
         Dictionary<string, NativeBuffer> bindings = model.Bindings(_batch);
@@ -57,6 +62,13 @@ internal sealed unsafe class LogitsRunner : IDisposable
         }
 
         return result;
+    }
+
+    /// <summary>What an exposed node gave for all rows of the last step.</summary>
+    public float[] Exposed(string node)
+    {
+        int width = (int)_instance.Plan.Graph.Outputs[node].Type.Width;
+        return new ReadOnlySpan<float>(_instance.Output(node), _batch.NumRows * width).ToArray();
     }
 
     /// <inheritdoc/>

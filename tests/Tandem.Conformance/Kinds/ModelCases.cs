@@ -58,6 +58,7 @@ internal static class ModelCases
             run.CompareConfig();
             run.CompareRope(FrequencyTolerance);
             run.CompareLogits();
+            run.CompareHidden();
             run.CompareGreedy();
         }
     }
@@ -106,6 +107,20 @@ internal static class ModelCases
             if (TableDependsOnLength) return;
             float[][] packed = runner.Run(_prompts);
             for (int i = 0; i < _names.Length; i++) checks.MaxAbsolute($"{config}: packed logits.{_names[i]}", tensors.Floats($"logits.{_names[i]}"), packed[i], _tolerance);
+        }
+
+        public void CompareHidden()
+        {
+            const string prefix = "hidden.p1.";
+            string[] names = [.. tensors.Names.Where(n => n.StartsWith(prefix, StringComparison.Ordinal))];
+            HiddenNodes nodes = HiddenNodes.Of(model.Config);
+            foreach (string unknown in names.Where(n => nodes.Find(n[prefix.Length..]) == null)) checks.Fail($"{config}: {unknown}", "the graph has no node for it");
+            names = [.. names.Where(n => nodes.Find(n[prefix.Length..]) != null)];
+            int[] prompt = _prompts[Array.IndexOf(_names, "p1")];
+            using var runner = new LogitsRunner(model, context.Team, prompt.Length, 1, names.Select(n => nodes.Find(n[prefix.Length..])!));
+            runner.Run([prompt]);
+            double relative = Math.Max(1e-5, 10 * golden.GetProperty("float64_difference_hidden_relative").GetDouble());
+            foreach (string name in names) checks.MaxRelative($"{config}: {name}", tensors.Floats(name), runner.Exposed(nodes.Find(name[prefix.Length..])!), relative);
         }
 
         public void CompareGreedy()

@@ -7,7 +7,7 @@ namespace Tandem.Conformance.Kinds.Training;
 
 /// <summary>
 /// Single operations, forward and gradient. Which op a case is for is told by its tensors; an attribute that the op's reader does not know is unsupported by name.
-/// Operands that the engine keeps in another order (heads before rows, matrices stored transposed) are reordered on the way in and out.
+/// Operands that the engine keeps in another order (heads before rows, a transposed left matrix) are reordered on the way in and out.
 /// </summary>
 internal static class OpCases
 {
@@ -29,7 +29,7 @@ internal static class OpCases
         ("fake quantization", ["in.w", "out.codes"], [], null),
         ("log-softmax", ["in.x", "out.lp"], [], null),
         ("softmax", ["in.x", "out.p"], [], null),
-        ("layer norm", ["in.x", "in.w", "in.b"], ["eps"], null),
+        ("layer norm", ["in.x", "in.w", "in.b"], ["eps"], LayerNorm),
         ("norm", ["in.x", "in.w", "out.y"], ["eps", "weight_offset"], Norm),
         ("activation", ["in.x", "out.y"], ["kind"], Activation),
     ];
@@ -55,7 +55,12 @@ internal static class OpCases
     private static void Norm(OpCase c, RunContext context)
     {
         // Both norms may come without a bias; only the formula tells them apart.
-        if (!c.Formula.Contains("mean(x^2)", StringComparison.Ordinal)) throw new UnsupportedException("layer norm");
+        if (!c.Formula.Contains("mean(x^2)", StringComparison.Ordinal))
+        {
+            LayerNorm(c, context);
+            return;
+        }
+
         float[] w = c.Golden.Floats("in.w");
         using var runner = new OpRunner(context, c.Golden.Floats("in.x").Length / w.Length);
         Value y = runner.Graph.ApplyAll(
@@ -67,12 +72,27 @@ internal static class OpCases
         c.Check("grad.w", () => runner.WeightGradient("w"));
     }
 
+    private static void LayerNorm(OpCase c, RunContext context)
+    {
+        float[] w = c.Golden.Floats("in.w");
+        using var runner = new OpRunner(context, c.Golden.Floats("in.x").Length / w.Length);
+        var op = new LayerNorm((float)c.Number("eps"));
+        Value x = runner.Rows("x", c.Golden.Floats("in.x")), weight = runner.Weight("w", w, w.Length);
+        Value y = c.Golden.Has("in.b")
+            ? runner.Graph.ApplyAll(op, "norm", x, weight, runner.Weight("b", c.Golden.Floats("in.b"), w.Length))[0]
+            : runner.Graph.ApplyAll(op, "norm", x, weight)[0];
+        runner.Result("y", y, c.Golden.Floats("dout.y"));
+        runner.Run();
+        c.Check("out.y", runner.Output("y"));
+        c.Check("grad.x", () => runner.Output("grad.x"));
+        c.Check("grad.w", () => runner.WeightGradient("w"));
+        c.Check("grad.b", () => runner.WeightGradient("b"));
+    }
+
     private static void Activation(OpCase c, RunContext context)
     {
-        // The engine's gate with an up of ones: y = act(x) * 1, exactly.
-        float[] x = c.Golden.Floats("in.x");
         using var runner = new OpRunner(context, 1);
-        Value y = runner.Graph.Apply(new GatedActivation(Kind(c.Text("kind"))), "act", runner.Rows("x", x), runner.Rows("ones", [.. Enumerable.Repeat(1f, x.Length)]));
+        Value y = runner.Graph.Apply(new Activation(Kind(c.Text("kind"))), "act", runner.Rows("x", c.Golden.Floats("in.x")));
         runner.Result("y", y, c.Golden.Floats("dout.y"));
         runner.Run();
         c.Check("out.y", runner.Output("y"));
@@ -170,16 +190,16 @@ internal static class OpCases
         int[] a = c.Golden.Shape("in.a"), b = c.Golden.Shape("in.b");
         bool transA = c.Flag("trans_a"), transB = c.Flag("trans_b");
         if (b.Length != 2 || (transA && a.Length != 2)) throw new UnsupportedException("matrix product: batched right operand");
-        int inner = transA ? a[^2] : a[^1], outputs = transB ? b[0] : b[1], rows = c.Golden.Floats("in.a").Length / inner;
+        int inner = transA ? a[^2] : a[^1], rows = c.Golden.Floats("in.a").Length / inner;
         float[] x = c.Golden.Floats("in.a"), w = c.Golden.Floats("in.b");
         using var runner = new OpRunner(context, rows);
         Value y = runner.Graph.Apply(
-            new Linear(), "linear", runner.Rows("a", transA ? Transpose(x, inner, rows) : x), runner.Weight("b", transB ? w : Transpose(w, inner, outputs), outputs, inner));
+            new Linear(Transposed: !transB), "linear", runner.Rows("a", transA ? Transpose(x, inner, rows) : x), runner.Weight("b", w, b));
         runner.Result("y", y, c.Golden.Floats("dout.y"));
         runner.Run();
         c.Check("out.y", runner.Output("y"));
         c.Check("grad.a", () => transA ? Transpose(runner.Output("grad.a"), rows, inner) : runner.Output("grad.a"));
-        c.Check("grad.b", () => transB ? runner.WeightGradient("b") : Transpose(runner.WeightGradient("b"), outputs, inner));
+        c.Check("grad.b", () => runner.WeightGradient("b"));
     }
 
     private static ActivationKind Kind(string name) => name switch
@@ -187,6 +207,7 @@ internal static class OpCases
         "silu" => ActivationKind.Silu,
         "gelu_tanh" => ActivationKind.GeluTanh,
         "gelu_erf" => ActivationKind.GeluErf,
+        "relu" => ActivationKind.Relu,
         "relu2" => ActivationKind.Relu2,
         _ => throw new UnsupportedException($"activation: {name}"),
     };

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using Tandem.Graph.Ops;
+using Tandem.Training;
 
 namespace Tandem.Conformance.Kinds.Training;
 
@@ -30,12 +32,47 @@ internal static class PrecisionCases
     /// <summary>Runs the script of <c>loss_scaler.json</c>.</summary>
     public static void RunLossScaler(CaseFolder folder, RunContext context)
     {
-        context.Report.Case($"{folder.Name}/loss_scaler.json", _ =>
+        context.Report.Case($"{folder.Name}/loss_scaler.json", checks =>
         {
-            folder.Claim("loss_scaler.json");
-            throw new UnsupportedException("loss scaler");
+            JsonElement golden = folder.Json("loss_scaler.json"), options = golden.GetProperty("options");
+            var scaler = new LossScaler(new LossScalerOptions
+            {
+                InitialScale = options.GetProperty("init_scale").GetDouble(),
+                GrowthFactor = options.GetProperty("growth_factor").GetDouble(),
+                BackoffFactor = options.GetProperty("backoff_factor").GetDouble(),
+                GrowthInterval = options.GetProperty("growth_interval").GetInt32(),
+            });
+            RunTrace(golden.GetProperty("trace"), scaler, context, checks);
         });
     }
+
+    // AdamW with rate 0.1, betas 0.9 and 0.999, eps 1e-8, no decay, from zeros; the gradient reaches it scaled, as from a scaled loss.
+    private static void RunTrace(JsonElement trace, LossScaler scaler, RunContext context, Checks checks)
+    {
+        using var runner = new OptimizerRunner(new AdamW(0.9, 0.999, 1e-8, 0), [trace[0].GetProperty("param_after").GetArrayLength()], context.Team);
+        long steps = 0;
+        foreach (JsonElement row in trace.EnumerateArray())
+        {
+            string t = $"of step {row.GetProperty("t").GetInt32()}";
+            checks.Equal($"scale_used {t}", row.GetProperty("scale_used").GetDouble(), scaler.Scale);
+            float[] gradient = [.. row.GetProperty("unscaled_grad").EnumerateArray().Select(g => (float)(Number(g) * scaler.Scale))];
+            gradient.CopyTo(runner.Gradient);
+            bool finite = runner.GradientIsFinite();
+            if (finite) runner.Step(0.1, 1 / scaler.Scale, ++steps);
+            scaler.Update(overflowed: !finite);
+            checks.Equal($"scale {t}", row.GetProperty("scale_after").GetDouble(), scaler.Scale);
+            checks.Equal($"growth_tracker {t}", row.GetProperty("growth_tracker_after").GetInt32(), scaler.State.GoodSteps);
+            checks.Equal($"adam_step_count {t}", row.GetProperty("adam_step_count_after").GetInt64(), steps);
+            checks.MaxRelative($"param {t}", [.. row.GetProperty("param_after").EnumerateArray().Select(p => (float)Number(p))], runner.Weight, OpCase.LeastTolerance);
+        }
+    }
+
+    private static double Number(JsonElement value) => value.ValueKind == JsonValueKind.Number ? value.GetDouble() : value.GetString() switch
+    {
+        "inf" => double.PositiveInfinity,
+        "-inf" => double.NegativeInfinity,
+        _ => double.NaN,
+    };
 
     private static void BFloat16Cases(JsonElement format, Checks checks)
     {
@@ -112,12 +149,7 @@ internal static class PrecisionCases
 
     private static uint[] Decoded(JsonElement format)
     {
-        float[] values = [.. format.GetProperty("decode_all_256_codes").EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number ? v.GetSingle() : v.GetString() switch
-        {
-            "inf" => float.PositiveInfinity,
-            "-inf" => float.NegativeInfinity,
-            _ => float.NaN,
-        })];
+        float[] values = [.. format.GetProperty("decode_all_256_codes").EnumerateArray().Select(v => (float)Number(v))];
         return Bits(values, canonicalNaN: true);
     }
 
