@@ -69,6 +69,9 @@ internal sealed class CaseFolder
     public CaseFolder Sub(string folder) =>
         new(System.IO.Path.Combine(Path, folder), Name.Length == 0 ? folder : Name + "/" + folder, _files, _prefix + folder + "/", _fallback?.Sub(folder));
 
+    /// <summary>The same folder under another name.</summary>
+    public CaseFolder Named(string name) => new(Path, name, _files, _prefix, _fallback);
+
     /// <summary>The same folder, with files that are not in it looked up in <paramref name="fallback"/>.</summary>
     public CaseFolder Over(CaseFolder? fallback) => new(Path, Name, _files, _prefix, fallback);
 

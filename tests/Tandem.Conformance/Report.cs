@@ -88,12 +88,17 @@ internal sealed class Report(TextWriter output, bool json = false)
     /// <summary>Writes the last line.</summary>
     public void Finish() => output.WriteLine(Totals);
 
-    private static string Line(CaseResult result) => result.Verdict switch
+    private static string Line(CaseResult result)
     {
-        Verdict.Unsupported => $"{result.Name,-56} unsupported: {result.Detail}",
-        Verdict.Failed => $"{result.Name,-56} {result.Detail}  FAILED",
-        _ => $"{result.Name,-56} {result.Detail}  passed",
-    };
+        // A case is one line, whatever texts from files are in it.
+        string detail = string.Concat(result.Detail.Select(c => char.IsControl(c) || c is '\u2028' or '\u2029' ? $"\\u{(int)c:x4}" : c.ToString()));
+        return result.Verdict switch
+        {
+            Verdict.Unsupported => $"{result.Name,-56} unsupported: {detail}",
+            Verdict.Failed => $"{result.Name,-56} {detail}  failed",
+            _ => $"{result.Name,-56} {detail}  passed",
+        };
+    }
 
     private static string Json(CaseResult result) => JsonSerializer.Serialize(
         new

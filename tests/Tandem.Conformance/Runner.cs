@@ -19,11 +19,7 @@ internal sealed record RunContext(Report Report, ThreadTeam Team, string? Shared
     public CaseFolder OverShared(CaseFolder folder)
     {
         string[] parts = folder.Name.Split('/');
-        int at = Array.IndexOf(parts, OnVisible);
-        if (at < 0) return folder;
-        CaseFolder? shared = SharedKind(parts[0]);
-        for (int i = at + 1; i < parts.Length; i++) shared = shared?.Sub(parts[i]);
-        return folder.Over(shared);
+        return parts.Contains(OnVisible) ? folder.Over(parts.Skip(1).Where(p => p != OnVisible).Aggregate(SharedKind(parts[0]), (at, part) => at?.Sub(part))) : folder;
     }
 
     /// <summary>The shared goldens of a kind, or null where they are not there.</summary>
@@ -75,7 +71,7 @@ internal static class Runner
     {
         foreach (CaseFolder sub in folder.Folders)
         {
-            if (KindFinder.Find(sub, lookAbove: false) is { } found) RunKind(found.Kind, sub, context);
+            if (KindFinder.Find(sub, lookAbove: false) is { } found) RunKind(found.Kind, sub.Named(found.Name), context);
             else RunFolders(sub, context);
         }
     }

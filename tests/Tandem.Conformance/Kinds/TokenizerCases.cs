@@ -18,7 +18,7 @@ internal static class TokenizerCases
         switch (folder.Leaf)
         {
             case RunContext.OnVisible: RunOnVisible(folder, context); break;
-            case "units": RunUnits(folder, context); break;
+            case "units": TokenizerUnitCases.Run(folder, context); break;
             case "training": TokenizerTrainingCases.Run(folder, context); break;
             default:
                 RunRows(folder, folder, "", context);
@@ -38,23 +38,17 @@ internal static class TokenizerCases
         using var loaded = new LoadedTokenizer(tokenizer);
         foreach (string file in files)
         {
-            void Case(string part, Action<Tokenizer, JsonElement[], Checks> run) => context.Report.Case($"{rows.Name}/{file}{part}", checks =>
+            Action<Tokenizer, JsonElement[], Checks> compare = file[prefix.Length..] switch
             {
-                JsonElement[] all = rows.JsonLines(file);
-                run(loaded.Get(), all, checks);
+                "cases.jsonl" => TokenizerRows.CompareTexts,
+                "pairs.jsonl" => TokenizerRows.ComparePairs,
+                _ => TokenizerRows.CompareStreams,
+            };
+            context.Report.Case($"{rows.Name}/{file}", checks =>
+            {
+                rows.Claim(file);
+                compare(loaded.Get(), rows.JsonLines(file), checks);
             });
-            switch (file[prefix.Length..])
-            {
-                case "cases.jsonl":
-                    Case("", TokenizerRows.CompareTexts);
-                    break;
-                case "pairs.jsonl":
-                    Case("", TokenizerRows.ComparePairs);
-                    break;
-                default:
-                    Case("", TokenizerRows.CompareStreams);
-                    break;
-            }
         }
     }
 
@@ -104,16 +98,6 @@ internal static class TokenizerCases
 
     private static string NameOf(string file) => RowFiles.Where(r => file.EndsWith("." + r, StringComparison.Ordinal)).Select(r => file[..^(r.Length + 1)]).FirstOrDefault("");
 
-    private static void RunUnits(CaseFolder folder, RunContext context)
-    {
-        foreach (string file in folder.Files.Where(f => f.EndsWith(".jsonl", StringComparison.Ordinal)))
-        {
-            folder.Claim(file);
-            folder.Claim(file[..^".jsonl".Length] + ".tokenizer.json");
-            context.Report.Case($"{folder.Name}/{file}", _ => throw new UnsupportedException($"units: {file[..^".jsonl".Length]}"));
-        }
-    }
-
     /// <summary>A folder's tokenizer, read once; a refusal is repeated to every case.</summary>
     private sealed class LoadedTokenizer(CaseFolder folder) : IDisposable
     {
@@ -125,15 +109,19 @@ internal static class TokenizerCases
             if (_tokenizer != null) return _tokenizer;
             if (!folder.CanRead(TokenizerJson.FileName)) throw new UnsupportedException("not stored");
             folder.CopyTo(_directory, [TokenizerJson.FileName]);
+            string path = Path.Combine(_directory, TokenizerJson.FileName);
             try
             {
-                return _tokenizer = TokenizerJson.Load(Path.Combine(_directory, TokenizerJson.FileName));
+                return _tokenizer = TokenizerJson.Load(path);
             }
-            catch (TandemException e) when (e.Message.Contains("not supported", StringComparison.Ordinal))
+            catch (TandemException e) when (e.Message.Contains("not supported", StringComparison.Ordinal) || !IsByteLevel(path))
             {
-                throw new UnsupportedException(e.Message.Replace(Path.Combine(_directory, TokenizerJson.FileName) + ": ", "", StringComparison.Ordinal));
+                throw UnsupportedException.Of(e, path);
             }
         }
+
+        // Of what has no part over bytes the loader may find something else wrong first.
+        private static bool IsByteLevel(string path) => File.ReadAllText(path).Contains("\"ByteLevel\"", StringComparison.Ordinal);
 
         public void Dispose() => Directory.Delete(_directory, recursive: true);
     }

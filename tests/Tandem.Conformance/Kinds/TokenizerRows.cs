@@ -6,22 +6,29 @@ namespace Tandem.Conformance.Kinds;
 /// <summary>Comparisons of the rows of a tokenizer's files; everything is exact.</summary>
 internal static class TokenizerRows
 {
-    /// <summary>Texts: ids, tokens, both decodings.</summary>
-    public static void CompareTexts(Tokenizer tokenizer, JsonElement[] rows, Checks checks)
+    /// <summary>Texts: ids, tokens, offsets, both decodings; where special tokens are added, which they are.</summary>
+    public static void CompareTexts(Tokenizer tokenizer, JsonElement[] rows, Checks checks) => checks.Rows("row", rows, row =>
     {
-        checks.Rows("row", [.. rows.Where(r => !r.GetProperty("add_special_tokens").GetBoolean())], row =>
-        {
-            SpecialTokens special = row.GetProperty("split_special_tokens").GetBoolean() ? SpecialTokens.AsText : SpecialTokens.Parse;
-            int[] expected = Ints(row, "ids"), ids = tokenizer.Encode(row.GetProperty("text").GetString()!, special);
-            return In(row, "ids", Checks.FirstDifference(expected, ids))
-                ?? In(row, "tokens", Checks.FirstDifference(Texts(row, "tokens"), [.. ids.Select(tokenizer.TokenText)]))
-                ?? In(row, "decoded", Difference(Text(row, "decoded"), tokenizer.Decode(expected, skipSpecial: false)))
-                ?? In(row, "decoded_skip_special", Difference(Text(row, "decoded_skip_special"), tokenizer.Decode(expected, skipSpecial: true)));
-        });
-    }
+        string text = Text(row, "text");
+        SpecialTokens special = row.GetProperty("split_special_tokens").GetBoolean() ? SpecialTokens.AsText : SpecialTokens.Parse;
+        bool added = row.GetProperty("add_special_tokens").GetBoolean();
+        int[] expected = Ints(row, "ids");
+        TokenEncoding encoding = tokenizer.EncodeWithOffsets(text, addSpecial: added, special: special);
+        return In(row, "ids", Checks.FirstDifference(expected, tokenizer.Encode(text, added, special)))
+            ?? Tokens(row, encoding)
+            ?? In(row, "decoded", Difference(Text(row, "decoded"), tokenizer.Decode(expected, skipSpecial: false)))
+            ?? In(row, "decoded_skip_special", Difference(Text(row, "decoded_skip_special"), tokenizer.Decode(expected, skipSpecial: true)));
+    });
 
     /// <summary>Pairs of texts through the post-processor.</summary>
-    public static void ComparePairs(Tokenizer tokenizer, JsonElement[] rows, Checks checks) => throw new UnsupportedException("pairs");
+    public static void ComparePairs(Tokenizer tokenizer, JsonElement[] rows, Checks checks) => checks.Rows("row", rows, row =>
+    {
+        TokenEncoding encoding = tokenizer.EncodeWithOffsets(Text(row, "text"), Text(row, "pair"), addSpecial: true, SpecialTokens.Parse);
+        int?[] sequences = [.. row.GetProperty("sequence_ids").EnumerateArray().Select(s => s.ValueKind == JsonValueKind.Null ? (int?)null : s.GetInt32())];
+        return Tokens(row, encoding)
+            ?? In(row, "sequence_ids", Checks.FirstDifference(sequences, [.. encoding.Tokens.Select(t => t.Sequence < 0 ? (int?)null : t.Sequence)]))
+            ?? In(row, "decoded_skip_special", Difference(Text(row, "decoded_skip_special"), tokenizer.Decode(Ints(row, "ids"), skipSpecial: true)));
+    });
 
     /// <summary>Tokens one by one: what each makes printable, and what is left at the end.</summary>
     public static void CompareStreams(Tokenizer tokenizer, JsonElement[] rows, Checks checks) => checks.Rows("row", rows, row =>
@@ -33,6 +40,20 @@ internal static class TokenizerRows
             ?? In(row, "flush", Difference(Text(row, "flush"), decoder.Flush()))
             ?? In(row, "batch", Difference(Text(row, "batch"), tokenizer.Decode(ids, skipSpecial: true)));
     });
+
+    private static string? Tokens(JsonElement row, TokenEncoding encoding)
+    {
+        (int, int)[] offsets = [.. row.GetProperty("offsets").EnumerateArray().Select(o => (o[0].GetInt32(), o[1].GetInt32()))];
+        return In(row, "ids with offsets", Checks.FirstDifference(Ints(row, "ids"), encoding.Ids))
+            ?? In(row, "tokens", Checks.FirstDifference(Texts(row, "tokens"), [.. encoding.Tokens.Select(t => t.Text)]))
+            ?? In(row, "offsets", Checks.FirstDifference(offsets, encoding.Offsets(OffsetUnit.CodePoint)))
+            ?? Optional(row, "special_tokens_mask", encoding, t => t.Sequence < 0 ? 1 : 0)
+            ?? Optional(row, "type_ids", encoding, t => t.TypeId)
+            ?? Optional(row, "attention_mask", encoding, _ => 1);
+    }
+
+    private static string? Optional(JsonElement row, string field, TokenEncoding encoding, Func<EncodedToken, int> value) =>
+        row.TryGetProperty(field, out _) ? In(row, field, Checks.FirstDifference(Ints(row, field), [.. encoding.Tokens.Select(value)])) : null;
 
     private static string? In(JsonElement row, string field, string? difference)
     {
