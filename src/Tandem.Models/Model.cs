@@ -23,7 +23,7 @@ public sealed unsafe class Model : IDisposable
     {
         Config = config.Rope is { DependsOnLength: true } && ropeLength > config.MaxPositions ? config with { MaxPositions = ropeLength } : config;
         WeightType = weightType;
-        foreach (Value parameter in ModelGraphs.Evaluate(Config, weightType).Parameters)
+        foreach (Value parameter in ModelGraphs.Evaluate(Config, new GraphOptions { WeightType = weightType }).Parameters)
         {
             _types[parameter.Name] = parameter.Type;
             _weights[parameter.Name] = new NativeBuffer(parameter.Type.RowBytes);

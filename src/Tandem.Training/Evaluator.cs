@@ -18,7 +18,7 @@ public sealed unsafe class Evaluator : IDisposable
         (_rows, _length) = (rows, length);
         StepSizes bounds = StepSizes.ForTraining(rows * length, rows);
         _batch = Batch.ForTraining(bounds);
-        _instance = new CpuInstance(Plan.Compile(ModelGraphs.Evaluate(model.Config, model.WeightType), bounds, CpuBackend.Instance, team.Workers), team, model.Bindings(_batch));
+        _instance = new CpuInstance(Plan.Compile(ModelGraphs.Evaluate(model.Config, new GraphOptions { WeightType = model.WeightType, Backend = CpuBackend.Instance }), bounds, CpuBackend.Instance, team.Workers), team, model.Bindings(_batch));
     }
 
     /// <summary>Mean cross entropy in nats over all tokens but the first.</summary>

@@ -21,13 +21,18 @@ internal sealed unsafe class LogitsRunner : IDisposable
     /// <param name="team">Threads.</param>
     /// <param name="maxRows">Rows of a step.</param>
     /// <param name="maxSequences">Sequences of a step.</param>
-    /// <param name="expose">Nodes whose results can be read after a step with <see cref="Exposed"/>.</param>
+    /// <param name="expose">Nodes whose results can be read after a step with <see cref="Exposed"/>; the graph then stays unfused.</param>
     public LogitsRunner(Model model, ThreadTeam team, int maxRows, int maxSequences, IEnumerable<string>? expose = null)
     {
         _ownTable = model.Config.Rope is { } rope && (rope.DependsOnLength || model.Config.MaxPositions < maxRows);
         _config = _ownTable ? model.Config with { MaxPositions = Math.Max(maxRows, model.Config.MaxPositions) } : model.Config;
         int blocks = (maxRows / BatchView.BlockTokens) + maxSequences + 1;
-        ModelGraph graph = ModelGraphs.Serve(_config, new KvPlacement(DType.F32, blocks), expose: expose);
+        ModelGraph graph = ModelGraphs.Serve(_config, new KvPlacement(DType.F32, blocks), new GraphOptions
+        {
+            WeightType = model.WeightType,
+            Expose = [.. expose ?? []],
+            Backend = expose == null ? CpuBackend.Instance : null,
+        });
         var plan = Plan.Compile(graph, new StepSizes(maxRows, maxRows, 0, maxSequences), CpuBackend.Instance, team.Workers);
         _batch = new Batch(maxRows, maxSequences, blocks);
         Dictionary<string, NativeBuffer> bindings = model.Bindings(_batch);

@@ -226,7 +226,7 @@ public sealed unsafe class GoldenTests : IDisposable
         public Runner(Model model, ThreadTeam team, IEnumerable<string> expose)
         {
             _model = model;
-            ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(DType.F32, 8), model.WeightType, expose);
+            ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(DType.F32, 8), new GraphOptions { WeightType = model.WeightType, Expose = [.. expose] });
             Plan plan = Plan.Compile(graph, new StepSizes(2 * Rows, Rows, 0, 4), CpuBackend.Instance, team.Workers);
             Dictionary<string, NativeBuffer> bindings = model.Bindings(_batch);
             if (model.Config.Rope is { DependsOnLength: true })

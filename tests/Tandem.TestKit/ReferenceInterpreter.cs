@@ -48,6 +48,17 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         int Width(int i) => (int)n.Inputs[i].Type.Width;
         switch (n.Op)
         {
+            case Fused fused:
+                // The parts are nodes of the graph before the fusion; their values stand for those of the fused node.
+                foreach (FusedPart part in fused.Parts)
+                {
+                    for (int i = 0; i < part.Operands.Length; i++)
+                        if (part.Operands[i] < fused.NumOperands) _values[part.Node.Inputs[i].Storage] = In(part.Operands[i]);
+                    Run(part.Node);
+                    for (int i = 0; i < part.Node.Outputs.Count; i++) _values[n.Outputs[part.FirstResult + i].Storage] = this[part.Node.Outputs[i]];
+                }
+
+                break;
             case Add:
                 Set(n, 0, [.. In(0).Zip(In(1), (a, b) => a + b)]);
                 break;

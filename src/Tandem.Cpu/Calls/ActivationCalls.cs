@@ -2,14 +2,11 @@ using Tandem.Graph.Ops;
 
 namespace Tandem.Cpu;
 
-/// <summary>A row call over elements whose loop is chosen, once, by the kind of the activation.</summary>
-internal abstract unsafe class ActivationRowCall(BoundNode node, ActivationKind kind) : RowCall(node)
+/// <summary>A call over elements whose loop is chosen, once, by the kind of the activation.</summary>
+internal abstract unsafe class ActivationElementsCall(BoundNode node, ActivationKind kind) : ElementwiseCall(node, node.InType(0).Width)
 {
-    private readonly long _width = node.InType(0).Width;
-
-    protected override void Run(int first, int count, int worker)
+    protected override void Run(long from, long n)
     {
-        long from = first * _width, n = count * _width;
         switch (kind)
         {
             case ActivationKind.Silu: Run<SiluActivation>(from, n); break;
@@ -25,22 +22,22 @@ internal abstract unsafe class ActivationRowCall(BoundNode node, ActivationKind 
         where TAct : struct, IActivation;
 }
 
-internal sealed unsafe class ActivationCall(BoundNode node) : ActivationRowCall(node, ((Activation)node.Node.Op).Kind)
+internal sealed unsafe class ActivationCall(BoundNode node) : ActivationElementsCall(node, ((Activation)node.Node.Op).Kind)
 {
     protected override void Run<TAct>(long first, long count) => Activations.Forward<TAct>(first, count, Bound.In(0), Bound.Out());
 }
 
-internal sealed unsafe class ActivationGradCall(BoundNode node) : ActivationRowCall(node, ((ActivationGrad)node.Node.Op).Kind)
+internal sealed unsafe class ActivationGradCall(BoundNode node) : ActivationElementsCall(node, ((ActivationGrad)node.Node.Op).Kind)
 {
     protected override void Run<TAct>(long first, long count) => Activations.Backward<TAct>(first, count, Bound.In(1), Bound.In(0), Bound.Out());
 }
 
-internal sealed unsafe class GatedActivationCall(BoundNode node) : ActivationRowCall(node, ((GatedActivation)node.Node.Op).Kind)
+internal sealed unsafe class GatedActivationCall(BoundNode node) : ActivationElementsCall(node, ((GatedActivation)node.Node.Op).Kind)
 {
     protected override void Run<TAct>(long first, long count) => Activations.GatedForward<TAct>(first, count, Bound.In(0), Bound.In(1), Bound.Out());
 }
 
-internal sealed unsafe class GatedActivationGradCall(BoundNode node) : ActivationRowCall(node, ((GatedActivationGrad)node.Node.Op).Kind)
+internal sealed unsafe class GatedActivationGradCall(BoundNode node) : ActivationElementsCall(node, ((GatedActivationGrad)node.Node.Op).Kind)
 {
     protected override void Run<TAct>(long first, long count) =>
         Activations.GatedBackward<TAct>(first, count, Bound.In(1), Bound.In(2), Bound.In(0), Bound.Out(0), Bound.Out(1));

@@ -5,7 +5,7 @@ internal sealed unsafe class SplitColumnsCall(BoundNode node) : RowCall(node)
     private readonly int[] _widths = [.. node.Node.Outputs.Select(v => v.Type.Dims[0])];
     private readonly int _total = node.Node.Outputs.Sum(v => v.Type.Dims[0]);
 
-    protected override void Run(int first, int count, int worker)
+    public override void Run(int first, int count, int worker)
     {
         int column = 0;
         for (int i = 0; i < _widths.Length; i++)
@@ -21,7 +21,7 @@ internal sealed unsafe class JoinColumnsCall(BoundNode node) : RowCall(node)
     private readonly int[] _widths = [.. node.Node.Inputs.Select(v => v.Type.Dims[0])];
     private readonly int _total = node.Node.Inputs.Sum(v => v.Type.Dims[0]);
 
-    protected override void Run(int first, int count, int worker)
+    public override void Run(int first, int count, int worker)
     {
         int column = 0;
         for (int i = 0; i < _widths.Length; i++)

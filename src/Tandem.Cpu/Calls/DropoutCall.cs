@@ -17,7 +17,7 @@ internal sealed unsafe class DropoutCall : RowCall
         _stream = Philox.HashName(_op.StreamOf(node.Node));
     }
 
-    protected override void Run(int first, int count, int worker)
+    public override void Run(int first, int count, int worker)
     {
         long* random = (long*)Bound.In(1);
         PhiloxStream step = Philox.Stream((ulong)random[0], _stream, (ulong)random[1]);

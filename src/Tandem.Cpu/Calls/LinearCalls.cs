@@ -1,19 +1,19 @@
 namespace Tandem.Cpu;
 
-internal sealed unsafe class LinearCall(BoundNode node) : KernelCall
+/// <summary>y = x W^T (+ b): an item is a rectangle of y, the bias is added to its finished sums.</summary>
+internal sealed unsafe class LinearCall(BoundNode node) : TileCall
 {
     private readonly int _n = node.InType(1).MatrixSize.N;
     private readonly int _k = node.InType(1).MatrixSize.K;
 
-    // The bias waits for whole rows, so that it is added to finished sums.
-    public override int Phases => node.NumInputs == 3 ? 2 : 1;
+    public override int Items => MatMul.ForwardItems(node.Rows, _n, node.Step.Workers);
 
-    public override int Items => Phase == 0 ? MatMul.ForwardItems(node.Rows, _n, node.Step.Workers) : (node.Rows + 15) / 16;
+    public override Tile TileOf(int item) => MatMul.ForwardTile(item, node.Step.Workers, node.Rows, _n);
 
     public override void Run(int item, int worker)
     {
-        if (Phase == 0) MatMul.Forward(item, node.Step.Workers, node.In(0), _k, node.In(1), node.Out(), _n, node.Rows, _n, _k);
-        else Bias.Add(item * 16, Math.Min(16, node.Rows - (item * 16)), _n, node.Out(), node.In(2), node.Out());
+        MatMul.Forward(item, node.Step.Workers, node.In(0), _k, node.In(1), node.Out(), _n, node.Rows, _n, _k);
+        if (node.NumInputs == 3) Bias.Add(TileOf(item), _n, node.Out(), node.In(2));
     }
 }
 

@@ -6,9 +6,9 @@ internal sealed unsafe class EmbeddingCall(BoundNode node) : RowCall(node)
 {
     private readonly int _width = node.InType(0).Dims[1];
 
-    protected override int NumRows => (int)Bound.Step.Sizes.Of(Bound.InType(1).Rows);
+    public override int NumRows => (int)Bound.Step.Sizes.Of(Bound.InType(1).Rows);
 
-    protected override void Run(int first, int count, int worker)
+    public override void Run(int first, int count, int worker)
     {
         int* ids = Bound.InInts(1);
         if (Bound.InType(0).Layout == Layout.Panel16) EmbeddingKernel.GatherPanel16<float, StoredF32>(first, count, _width, ids, Bound.In(0), Bound.Out());
@@ -31,8 +31,8 @@ internal sealed unsafe class GatherRowsCall(BoundNode node) : RowCall(node)
 {
     private readonly int _width = (int)node.InType(0).Width;
 
-    protected override int NumRows => Bound.Step.Sizes.Sampled;
+    public override int NumRows => Bound.Step.Sizes.Sampled;
 
-    protected override void Run(int first, int count, int worker) =>
+    public override void Run(int first, int count, int worker) =>
         RowSelection.Gather(first, count, _width, Bound.Step.View.SampledRows, Bound.In(0), Bound.Out());
 }

@@ -17,6 +17,15 @@ internal static unsafe class MatMul
     /// <summary>Items of <see cref="Forward"/>.</summary>
     public static int ForwardItems(int rows, int n, int workers) => RowGroups(rows, n, workers) * ((Panels(n) + PanelsPerItem - 1) / PanelsPerItem);
 
+    /// <summary>The rectangle of y that an item of <see cref="Forward"/> writes.</summary>
+    public static Tile ForwardTile(int item, int workers, int rows, int n)
+    {
+        int groups = (Panels(n) + PanelsPerItem - 1) / PanelsPerItem;
+        (int first, int last) = Part(rows, RowGroups(rows, n, workers), item / groups);
+        int firstColumn = item % groups * PanelsPerItem * 16;
+        return new Tile(first, last, firstColumn, Math.Min(n, firstColumn + (PanelsPerItem * 16)));
+    }
+
     /// <summary>y[rows, N] = x[rows, K] W^T for one item.</summary>
     public static void Forward(int item, int workers, float* x, int ldx, float* w, float* y, int ldy, int rows, int n, int k)
     {

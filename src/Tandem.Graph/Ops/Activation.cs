@@ -27,6 +27,9 @@ public sealed record Activation(ActivationKind Kind) : Op
     public override string Name => "activation";
 
     /// <inheritdoc/>
+    public override bool IsElementwise => true;
+
+    /// <inheritdoc/>
     public override int ReusableInput(int output) => 0;
 
     /// <inheritdoc/>
@@ -53,6 +56,9 @@ public sealed record ActivationGrad(ActivationKind Kind) : Op
 {
     /// <inheritdoc/>
     public override string Name => "activation-grad";
+
+    /// <inheritdoc/>
+    public override bool IsElementwise => true;
 
     /// <inheritdoc/>
     public override int ReusableInput(int output) => 1;

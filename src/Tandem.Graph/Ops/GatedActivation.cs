@@ -8,6 +8,9 @@ public sealed record GatedActivation(ActivationKind Kind) : Op
     public override string Name => "gated-activation";
 
     /// <inheritdoc/>
+    public override bool IsElementwise => true;
+
+    /// <inheritdoc/>
     public override int ReusableInput(int output) => 0;
 
     /// <inheritdoc/>
@@ -37,6 +40,9 @@ public sealed record GatedActivationGrad(ActivationKind Kind) : Op
 {
     /// <inheritdoc/>
     public override string Name => "gated-activation-grad";
+
+    /// <inheritdoc/>
+    public override bool IsElementwise => true;
 
     /// <inheritdoc/>
     public override int ReusableInput(int output) => output + 1;

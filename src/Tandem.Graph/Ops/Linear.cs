@@ -10,6 +10,9 @@ public sealed record Linear(bool Transposed = false) : Op
     public override string Name => "linear";
 
     /// <inheritdoc/>
+    public override bool IsCheapToRepeat => false;
+
+    /// <inheritdoc/>
     public override Layout? WantedLayout(int input) => input == 1 ? WeightLayout(Transposed) : null;
 
     /// <inheritdoc/>

@@ -33,7 +33,7 @@ public static class Gpt2
         x_TH = DecoderInputs.Drop(g, c.EmbeddingDropout, Prefix + ".drop", x_TH);
         for (int i = 0; i < c.NumLayers; i++)
         {
-            using GraphBuilder.NameScope scope = g.Scope($"{Prefix}.h.{i}");
+            using GraphBuilder.NameScope scope = g.Block($"{Prefix}.h.{i}");
             x_TH = g.Apply(new Add(), "attn.residual", x_TH, Attention(g, c, kv, i, Norm(g, c, "ln_1", x_TH)));
             x_TH = g.Apply(new Add(), "mlp.residual", x_TH, Mlp(g, c, Norm(g, c, "ln_2", x_TH)));
         }

@@ -30,7 +30,7 @@ public static class Llama
         Value x_TH = g.Apply(new Embedding(), "embed", EmbeddingTable(g, c), DecoderInputs.TokenIds(g));
         for (int i = 0; i < c.NumLayers; i++)
         {
-            using GraphBuilder.NameScope scope = g.Scope($"model.layers.{i}");
+            using GraphBuilder.NameScope scope = g.Block($"model.layers.{i}");
             x_TH = g.Apply(new Add(), "attn.residual", x_TH, Attention(g, c, kv, i, onHeads, Norm(g, c, "input_layernorm", x_TH)));
             x_TH = g.Apply(new Add(), "mlp.residual", x_TH, Mlp(g, c, Norm(g, c, "post_attention_layernorm", x_TH)));
         }
