@@ -105,7 +105,7 @@ public sealed class RunnerTests : IDisposable
         Report report = _files.Add("gguf/models/a.gguf", "x").Add("gguf/b.json.gz", "{}").Add("training_curves/README.md", "words").Run("");
         Assert.Equal(
             [("gguf/b.json", "gguf"), ("gguf/models/a.gguf", "gguf"), ("training_curves", "training_curves")],
-            report.Results.Select(r => (r.Name[(r.Name.IndexOf('/', StringComparison.Ordinal) + 1)..], r.Detail)));
+            report.Results.Select(r => (r.Name, r.Detail)));
         Assert.Equal(3, report.Count(Verdict.Unsupported));
     }
 
@@ -155,6 +155,20 @@ public sealed class RunnerTests : IDisposable
     }
 
     [Fact]
+    public void Malformed_safetensors_must_be_refused_for_the_right_reason()
+    {
+        const string cases = """
+            [{"file": "good.safetensors", "expect": "accept"}, {"file": "short.safetensors", "expect": "truncated"},
+             {"file": "wrong.safetensors", "expect": "overlap"}, {"file": "either.safetensors", "expect": "bad_header_or_accept"}]
+            """;
+        byte[] good = CaseFiles.Safetensors(CaseFiles.Relu2);
+        Report report = _files.Add("gguf/malformed_safetensors/cases.json", cases).Add("gguf/malformed_safetensors/good.safetensors", good).Add("gguf/malformed_safetensors/short.safetensors", good[..5])
+            .Add("gguf/malformed_safetensors/wrong.safetensors", good[..5]).Add("gguf/malformed_safetensors/either.safetensors", good).Run("gguf");
+        Assert.Equal("3 passed, 1 failed, 0 unsupported", report.Totals);
+        Assert.Equal("verdict: truncated, wanted overlap", report.Results.Single(r => r.Verdict == Verdict.Failed).Detail);
+    }
+
+    [Fact]
     public void A_case_of_the_index_that_is_not_there_fails() =>
         Assert.Contains("gone/config.json", Assert.Single(_files.Add("models/index.json", """[{"case": "gone", "files": ["config.json"]}]""").Run("models").Results).Detail, StringComparison.Ordinal);
 
@@ -181,6 +195,7 @@ public sealed class RunnerTests : IDisposable
         split_special_tokens = false,
         ids,
         tokens,
+        offsets = tokens.Select((t, i) => (int[])[tokens.Take(i).Sum(x => x.Length), tokens.Take(i + 1).Sum(x => x.Length)]),
         decoded = text,
         decoded_skip_special = text.Replace("<end>", "", StringComparison.Ordinal),
     }) + "\n";

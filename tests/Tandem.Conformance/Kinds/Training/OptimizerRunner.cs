@@ -15,12 +15,12 @@ internal sealed unsafe class OptimizerRunner : IDisposable
     public OptimizerRunner(OptimizerOp op, int[] shape, ThreadTeam team)
     {
         Type = new TensorType(DType.F32, RowSymbol.None, shape);
-        var builder = new GraphBuilder("optimizer") { Stage = Stage.Reduce };
+        var builder = new GraphBuilder("optimizer") { Fragment = Stage.Reduce };
         Value gradient = builder.State(GradientName, Type);
         IReadOnlyList<Value> norm = builder.ApplyAll(new GlobalNorm(), "norm", gradient);
         builder.Output(SquaredNorm, norm[0]);
         builder.Output(FirstBad, norm[1]);
-        builder.Stage = Stage.Update;
+        builder.Fragment = Stage.Update;
         builder.ApplyAll(op, "step", [builder.Input(HyperName, OptimizerOp.HyperType), builder.Parameter(WeightName, Type), gradient, .. op.StatesOf(Type).Select(s => builder.State(s.Kind, s.Type))]);
         _instance = Bind(builder, team);
     }
@@ -29,7 +29,7 @@ internal sealed unsafe class OptimizerRunner : IDisposable
     public OptimizerRunner(Ema op, int[] shape, ThreadTeam team)
     {
         Type = new TensorType(DType.F32, RowSymbol.None, shape);
-        var builder = new GraphBuilder("average") { Stage = Stage.Update };
+        var builder = new GraphBuilder("average") { Fragment = Stage.Update };
         builder.ApplyAll(op, "step", builder.Input(HyperName, OptimizerOp.HyperType), builder.Parameter(WeightName, Type), builder.State(AverageName, Type));
         _instance = Bind(builder, team);
     }
