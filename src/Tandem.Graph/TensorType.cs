@@ -77,9 +77,6 @@ public readonly struct TensorType : IEquatable<TensorType>
         _ => Width,
     };
 
-    /// <summary>Outputs and inputs of the matrix that the products read: [N, K], or [K, N] in <see cref="Layout.Panel16Transposed"/>.</summary>
-    public (int N, int K) MatrixSize => Layout == Layout.Panel16Transposed ? (Dims[1], Dims[0]) : (Dims[0], Dims[1]);
-
     /// <summary>The next multiple of 16.</summary>
     public static int PaddedTo16(int n) => (n + 15) & ~15;
 

@@ -3,23 +3,19 @@ using Tandem.Graph.Ops;
 
 namespace Tandem.Cpu;
 
-/// <summary>Binds the parts of a fused node to the node's operands, results and pieces of its scratch memory.</summary>
+/// <summary>Binds the parts of a fused node to the node's operands, results and scratch memory.</summary>
 internal static unsafe class FusedCalls
 {
-    private const long Alignment = NativeBuffer.Alignment;
-
     public static KernelCall Bind(BoundNode node)
     {
         var op = (Fused)node.Node.Op;
         var calls = new KernelCall[op.Parts.Length];
-        byte* scratch = node.Scratch;
         for (int i = 0; i < calls.Length; i++)
         {
             FusedPart part = op.Parts[i];
             nint[] inputs = [.. part.Operands.Select(o => o < op.NumOperands ? (nint)node.In(o) : (nint)node.Out(o - op.NumOperands))];
             nint[] outputs = [.. part.Node.Outputs.Select((_, r) => (nint)node.Out(part.FirstResult + r))];
-            calls[i] = CpuBackend.Bind(new BoundNode(part.Node, node.Step, inputs, outputs, scratch));
-            scratch += PartBytes(part, node.Step.Bounds, node.Step.Workers);
+            calls[i] = CpuBackend.Bind(new BoundNode(part.Node, node.Step, inputs, outputs, node.Scratch));
         }
 
         return op.Kind switch
@@ -30,10 +26,9 @@ internal static unsafe class FusedCalls
         };
     }
 
-    public static long ScratchBytes(Node node, StepSizes bounds, int workers) => ((Fused)node.Op).Parts.Sum(p => PartBytes(p, bounds, workers));
-
-    private static long PartBytes(FusedPart part, StepSizes bounds, int workers) =>
-        (CpuBackend.Instance.ScratchBytes(part.Node, bounds, workers) + Alignment - 1) & ~(Alignment - 1);
+    // Kernels that can be fused keep nothing in their scratch memory from item to item, so the parts share it.
+    public static long ScratchBytes(Node node, StepSizes bounds, int workers) =>
+        ((Fused)node.Op).Parts.Max(p => CpuBackend.Instance.ScratchBytes(p.Node, bounds, workers));
 }
 
 /// <summary>The items of all parts in one dispatch. Parts with fewer phases start later, so that the last phases, which have the work, run side by side.</summary>

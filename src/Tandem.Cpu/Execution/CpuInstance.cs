@@ -26,7 +26,6 @@ public sealed unsafe class CpuInstance : IDisposable
         Plan = plan;
         _team = team;
         _step.Workers = plan.Workers;
-        _step.Bounds = plan.Bounds;
         _arena = new NativeBuffer(plan.ArenaBytes);
         foreach (Value value in plan.Graph.Values.Where(v => v.Kind != ValueKind.Computed))
         {

@@ -32,9 +32,6 @@ internal sealed unsafe class StepContext
 
     /// <summary>Number of workers that scratch memory was planned for.</summary>
     public int Workers;
-
-    /// <summary>The largest step, for which scratch memory was planned.</summary>
-    public StepSizes Bounds;
 }
 
 /// <summary>A node's operands, results and scratch as pointers.</summary>

@@ -17,7 +17,7 @@ public interface IBackend
     Fusible FusibleAs(Node node);
 }
 
-/// <summary>What a kernel allows in a <see cref="Ops.Fused"/> op.</summary>
+/// <summary>What a kernel allows in a <see cref="Ops.Fused"/> op. One that allows anything keeps nothing in its scratch memory from item to item: parts share it.</summary>
 [Flags]
 public enum Fusible
 {
