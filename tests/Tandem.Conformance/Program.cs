@@ -17,7 +17,7 @@ root.SetAction(parsed =>
     using var team = new ThreadTeam(Math.Min(2, Environment.ProcessorCount));
     var report = new Report(Console.Out, parsed.GetValue(json));
     var context = new RunContext(report, team, given ?? Runner.FindShared());
-    foreach (string folder in parsed.GetValue(folders)!) Runner.Run(folder, parsed.GetValue(kind), context);
+    foreach (string folder in parsed.GetValue(folders)!) report.List(folder, () => Runner.Run(folder, parsed.GetValue(kind), context));
     report.Finish();
     return report.ExitCode;
 });
