@@ -48,7 +48,8 @@ internal sealed class CaseFiles : IDisposable
         foreach ((string name, float[] values) in tensors)
         {
             int end = offset + (values.Length * sizeof(float));
-            header.Append(CultureInfo.InvariantCulture, $"{(offset > 0 ? "," : "")}\"{name}\":{{\"dtype\":\"F32\",\"shape\":[{values.Length}],\"data_offsets\":[{offset},{end}]}}");
+            string comma = offset > 0 ? "," : "";
+            header.Append(CultureInfo.InvariantCulture, $$"""{{comma}}"{{name}}":{"dtype":"F32","shape":[{{values.Length}}],"data_offsets":[{{offset}},{{end}}]}""");
             offset = end;
         }
 

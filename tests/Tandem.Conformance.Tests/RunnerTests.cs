@@ -34,8 +34,11 @@ public sealed class RunnerTests : IDisposable
     }
 
     [Fact]
-    public void A_result_that_nobody_compares_fails() =>
-        Assert.Contains("out.other: was not compared", Assert.Single(_files.AddActivation("training/ops", [.. CaseFiles.Relu2, ("out.other", [1])]).Run("training").Results).Detail, StringComparison.Ordinal);
+    public void A_result_that_nobody_compares_fails()
+    {
+        Report report = _files.AddActivation("training/ops", [.. CaseFiles.Relu2, ("out.other", [1])]).Run("training");
+        Assert.Contains("out.other: was not compared", Assert.Single(report.Results).Detail, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Every_file_is_read_or_fails()
@@ -46,7 +49,9 @@ public sealed class RunnerTests : IDisposable
             .Add("training/README.md", "words").Add("training/gen/make.py", "pass")
             .Run("training");
         Assert.Equal(["training/ops/square"], report.Results.Where(r => r.Verdict == Verdict.Passed).Select(r => r.Name));
-        Assert.Equal(["training/ops/forgotten.safetensors", "training/ops/square.safetensors.gz"], report.Results.Where(r => r.Verdict == Verdict.Failed).Select(r => r.Name));
+        Assert.Equal(
+            ["training/ops/forgotten.safetensors", "training/ops/square.safetensors.gz"],
+            report.Results.Where(r => r.Verdict == Verdict.Failed).Select(r => r.Name));
     }
 
     [Fact]
@@ -148,8 +153,13 @@ public sealed class RunnerTests : IDisposable
     public void Unknown_model_types_are_unsupported_and_broken_models_fail()
     {
         const string golden = """{"prompts": [], "greedy": []}""";
-        Report report = _files.Add("models/new/config.json", """{"model_type": "novel"}""").Add("models/new/goldens.json", golden).Add("models/new/goldens.safetensors", "")
-            .Add("models/broken/config.json", """{"model_type": "llama"}""").Add("models/broken/goldens.json", golden).Add("models/broken/goldens.safetensors", "").Run("models");
+        foreach ((string name, string type) in ((string, string)[])[("new", "novel"), ("broken", "llama")])
+        {
+            _files.Add($"models/{name}/config.json", $$"""{"model_type": "{{type}}"}""")
+                .Add($"models/{name}/goldens.json", golden).Add($"models/{name}/goldens.safetensors", "");
+        }
+
+        Report report = _files.Run("models");
         Assert.Equal([("models/broken", Verdict.Failed), ("models/new", Verdict.Unsupported)], report.Results.Select(r => (r.Name, r.Verdict)));
         Assert.Equal("novel", report.Results[1].Detail);
     }
@@ -162,15 +172,19 @@ public sealed class RunnerTests : IDisposable
              {"file": "wrong.safetensors", "expect": "overlap"}, {"file": "either.safetensors", "expect": "bad_header_or_accept"}]
             """;
         byte[] good = CaseFiles.Safetensors(CaseFiles.Relu2);
-        Report report = _files.Add("gguf/malformed_safetensors/cases.json", cases).Add("gguf/malformed_safetensors/good.safetensors", good).Add("gguf/malformed_safetensors/short.safetensors", good[..5])
-            .Add("gguf/malformed_safetensors/wrong.safetensors", good[..5]).Add("gguf/malformed_safetensors/either.safetensors", good).Run("gguf");
+        const string folder = "gguf/malformed_safetensors";
+        Report report = _files.Add($"{folder}/cases.json", cases).Add($"{folder}/good.safetensors", good).Add($"{folder}/short.safetensors", good[..5])
+            .Add($"{folder}/wrong.safetensors", good[..5]).Add($"{folder}/either.safetensors", good).Run("gguf");
         Assert.Equal("3 passed, 1 failed, 0 unsupported", report.Totals);
         Assert.Equal("verdict: truncated, wanted overlap", report.Results.Single(r => r.Verdict == Verdict.Failed).Detail);
     }
 
     [Fact]
-    public void A_case_of_the_index_that_is_not_there_fails() =>
-        Assert.Contains("gone/config.json", Assert.Single(_files.Add("models/index.json", """[{"case": "gone", "files": ["config.json"]}]""").Run("models").Results).Detail, StringComparison.Ordinal);
+    public void A_case_of_the_index_that_is_not_there_fails()
+    {
+        Report report = _files.Add("models/index.json", """[{"case": "gone", "files": ["config.json"]}]""").Run("models");
+        Assert.Contains("gone/config.json", Assert.Single(report.Results).Detail, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Json_holds_a_case_a_line()

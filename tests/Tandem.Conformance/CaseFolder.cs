@@ -37,7 +37,7 @@ internal sealed class CaseFolder
 
     /// <summary>The subfolders that hold files.</summary>
     public IReadOnlyList<CaseFolder> Folders =>
-        [.. Own.Where(f => f.Contains('/', StringComparison.Ordinal)).Select(f => f[..f.IndexOf('/', StringComparison.Ordinal)]).Distinct(StringComparer.Ordinal).Select(Sub)];
+        [.. Own.Select(f => f.IndexOf('/', StringComparison.Ordinal) is var end and > 0 ? f[..end] : "").Distinct(StringComparer.Ordinal).Where(f => f.Length > 0).Select(Sub)];
 
     /// <summary>Paths below this folder that nobody has read, descriptions and generator scripts excepted.</summary>
     public IReadOnlyList<string> Unread => [.. Own.Where(f => !_files[_prefix + f].Read && !IsDescription(f))];

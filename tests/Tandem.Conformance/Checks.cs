@@ -40,7 +40,10 @@ internal sealed class Checks
             List<Check> failed = _all.FindAll(c => !c.Passed);
             if (failed.Count == 0)
             {
-                Check nearest = _all.OrderByDescending(c => c.What.Contains(Headline, StringComparison.Ordinal)).ThenByDescending(c => c.Allowed > 0 ? c.Error / c.Allowed : 0).First();
+                Check nearest = _all
+                    .OrderByDescending(c => c.What.Contains(Headline, StringComparison.Ordinal))
+                    .ThenByDescending(c => c.Allowed > 0 ? c.Error / c.Allowed : 0)
+                    .First();
                 return nearest.Allowed > 0 ? nearest.ToString() : _all.Count == 1 ? nearest.What : $"{_all.Count} comparisons, all equal";
             }
 
@@ -86,7 +89,9 @@ internal sealed class Checks
     public void Relative(string what, double expected, double actual, double tolerance) =>
         Within(what, expected == actual ? 0 : Math.Abs(actual - expected) / Math.Abs(expected), tolerance);
 
-    /// <summary>Compares tensors: max |actual - expected| against <paramref name="allowed"/> max |expected|. Where all is expected to be 0 it must be exactly 0.</summary>
+    /// <summary>
+    /// Compares tensors: max |actual - expected| against <paramref name="allowed"/> max |expected|. Where all is expected to be 0 it must be exactly 0.
+    /// </summary>
     public void MaxRelative(string what, ReadOnlySpan<float> expected, ReadOnlySpan<float> actual, double allowed)
     {
         if (!SameLength(what, expected.Length, actual.Length)) return;
@@ -136,6 +141,9 @@ internal sealed class Checks
 
     private static string Show<T>(T value) => value is string text ? "'" + Escape(text) + "'" : Convert.ToString(value, CultureInfo.InvariantCulture) ?? "null";
 
-    private static string Escape(string text) =>
-        string.Concat(text.Take(120).Select(c => char.IsControl(c) || char.IsSurrogate(c) || c > '\u2000' ? $"\\u{(int)c:x4}" : c.ToString())) + (text.Length > 120 ? "..." : "");
+    private static string Escape(string text)
+    {
+        IEnumerable<string> shown = text.Take(120).Select(c => char.IsControl(c) || char.IsSurrogate(c) || c > '\u2000' ? $"\\u{(int)c:x4}" : c.ToString());
+        return string.Concat(shown) + (text.Length > 120 ? "..." : "");
+    }
 }

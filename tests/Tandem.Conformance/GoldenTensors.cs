@@ -21,7 +21,8 @@ internal sealed class GoldenTensors
         if (length > (ulong)data.Length - 8) throw new TandemException($"{place}: no safetensors file");
         _start = 8 + (long)length;
         using JsonDocument header = JsonDocument.Parse(Encoding.UTF8.GetString(data, 8, (int)length));
-        _header = header.RootElement.EnumerateObject().Where(p => p.Name != "__metadata__").ToDictionary(p => p.Name, p => p.Value.Clone(), StringComparer.Ordinal);
+        IEnumerable<JsonProperty> tensors = header.RootElement.EnumerateObject().Where(p => p.Name != "__metadata__");
+        _header = tensors.ToDictionary(p => p.Name, p => p.Value.Clone(), StringComparer.Ordinal);
     }
 
     /// <summary>The names, in order.</summary>
@@ -39,7 +40,8 @@ internal sealed class GoldenTensors
     /// <summary>Values of an I32 tensor, row-major.</summary>
     public int[] Ints(string name) => MemoryMarshal.Cast<byte, int>(Bytes(name, "I32")).ToArray();
 
-    private JsonElement Entry(string name) => _header.TryGetValue(name, out JsonElement entry) ? entry : throw new TandemException($"{_place} has no tensor '{name}'");
+    private JsonElement Entry(string name) =>
+        _header.TryGetValue(name, out JsonElement entry) ? entry : throw new TandemException($"{_place} has no tensor '{name}'");
 
     private ReadOnlySpan<byte> Bytes(string name, string wanted)
     {

@@ -16,7 +16,8 @@ internal static class KindFinder
     public static (string Kind, string Name)? Find(CaseFolder folder, bool lookAbove)
     {
         (string Kind, string Name)? byName = ByName(folder.Path, lookAbove: false);
-        if (ByFiles(folder) is { } kind) return ByName(folder.Path, lookAbove: true) is { } named && named.Kind == kind ? named : (kind, $"{kind}/{folder.Leaf}");
+        if (ByFiles(folder) is { } kind)
+            return ByName(folder.Path, lookAbove: true) is { } named && named.Kind == kind ? named : (kind, $"{kind}/{folder.Leaf}");
         if (byName != null || !lookAbove || folder.Folders.Any(f => All.Contains(f.Leaf))) return byName;
         return ByName(folder.Path, lookAbove: true);
     }

@@ -87,7 +87,8 @@ internal sealed unsafe class LogitsRunner : IDisposable
     {
         if (length == _tableLength) return;
         using RopeTable table = RopeTable.Build(_config.Rope!, _config.HeadDim, _config.MaxPositions, length);
-        new ReadOnlySpan<float>(table.Cos, 2 * table.Positions * table.Pairs).CopyTo(new Span<float>(_instance[DecoderInputs.RopeTable], 2 * table.Positions * table.Pairs));
+        int count = 2 * table.Positions * table.Pairs;
+        new ReadOnlySpan<float>(table.Cos, count).CopyTo(new Span<float>(_instance[DecoderInputs.RopeTable], count));
         _tableLength = length;
     }
 }

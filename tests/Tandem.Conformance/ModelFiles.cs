@@ -17,7 +17,8 @@ internal sealed class ModelFiles : IDisposable
         if (folder.CanRead(HfDirectory.IndexName))
         {
             files.Add(HfDirectory.IndexName);
-            files.AddRange(folder.Json(HfDirectory.IndexName).GetProperty("weight_map").EnumerateObject().Select(t => t.Value.GetString()!).Distinct(StringComparer.Ordinal));
+            JsonElement shards = folder.Json(HfDirectory.IndexName).GetProperty("weight_map");
+            files.AddRange(shards.EnumerateObject().Select(t => t.Value.GetString()!).Distinct(StringComparer.Ordinal));
         }
         else
         {
@@ -31,8 +32,7 @@ internal sealed class ModelFiles : IDisposable
     /// <summary>Notes all files that belong to a model directory as read, whether or not the engine knows the model.</summary>
     public static void Claim(CaseFolder folder)
     {
-        foreach (string file in folder.Files.Where(f => f is "config.json" or "config.v4.json" or HfDirectory.GenerationConfigName or HfDirectory.IndexName or "modules.json"))
-            folder.Claim(file);
+        foreach (string file in (string[])["config.json", "config.v4.json", HfDirectory.GenerationConfigName, HfDirectory.IndexName, "modules.json"]) folder.Claim(file);
         foreach (string file in folder.Files.Where(f => f.StartsWith("model", StringComparison.Ordinal) && f.EndsWith(".safetensors", StringComparison.Ordinal)))
             folder.Claim(file);
         folder.Sub("1_Pooling").Claim("config.json");

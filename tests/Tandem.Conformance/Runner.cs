@@ -19,7 +19,8 @@ internal sealed record RunContext(Report Report, ThreadTeam Team, string? Shared
     public CaseFolder OverShared(CaseFolder folder)
     {
         string[] parts = folder.Name.Split('/');
-        return parts.Contains(OnVisible) ? folder.Over(parts.Skip(1).Where(p => p != OnVisible).Aggregate(SharedKind(parts[0]), (at, part) => at?.Sub(part))) : folder;
+        if (!parts.Contains(OnVisible)) return folder;
+        return folder.Over(parts.Skip(1).Where(p => p != OnVisible).Aggregate(SharedKind(parts[0]), (at, part) => at?.Sub(part)));
     }
 
     /// <summary>The shared goldens of a kind, or null where they are not there.</summary>
@@ -47,8 +48,8 @@ internal static class Runner
         folder = CaseFolder.Open(path, found?.Name ?? folder.Name);
         if (found != null) RunKind(found.Value.Kind, folder, context);
         else RunFolders(folder, context);
-        foreach (string file in folder.Unread)
-            context.Report.Add(new CaseResult($"{folder.Name}/{file}", Verdict.Failed, found == null ? "no case reads this file (is its kind known? see --kind)" : "no case reads this file", []));
+        string problem = found == null ? "no case reads this file (is its kind known? see --kind)" : "no case reads this file";
+        foreach (string file in folder.Unread) context.Report.Add(new CaseResult($"{folder.Name}/{file}", Verdict.Failed, problem, []));
     }
 
     /// <summary>The shared goldens beside the checkout: the nearest folder <c>shared/goldens</c> above the program or the working directory.</summary>

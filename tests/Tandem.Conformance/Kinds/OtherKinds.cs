@@ -1,6 +1,8 @@
 namespace Tandem.Conformance.Kinds;
 
-/// <summary>Kinds that the engine has nothing for yet: each file is a case, unsupported by the kind's name. Malformed safetensors, which stand among GGUF's, are run.</summary>
+/// <summary>
+/// Kinds that the engine has nothing for yet: each file is a case, unsupported by the kind's name. Malformed safetensors, which stand among GGUF's, are run.
+/// </summary>
 internal static class OtherKinds
 {
     /// <summary>Reports all cases of a folder.</summary>

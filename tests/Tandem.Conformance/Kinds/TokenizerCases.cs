@@ -96,7 +96,8 @@ internal static class TokenizerCases
         }
     }
 
-    private static string NameOf(string file) => RowFiles.Where(r => file.EndsWith("." + r, StringComparison.Ordinal)).Select(r => file[..^(r.Length + 1)]).FirstOrDefault("");
+    private static string NameOf(string file) =>
+        RowFiles.Where(r => file.EndsWith("." + r, StringComparison.Ordinal)).Select(r => file[..^(r.Length + 1)]).FirstOrDefault("");
 
     /// <summary>A folder's tokenizer, read once; a refusal is repeated to every case.</summary>
     private sealed class LoadedTokenizer(CaseFolder folder) : IDisposable

@@ -21,7 +21,8 @@ internal static class TokenizerTrainingCases
         if (preTokenizer.GetProperty("type").GetString() is var type && type != "ByteLevel") throw new UnsupportedException($"training with pre_tokenizer {type}");
         if (!preTokenizer.GetProperty("use_regex").GetBoolean()) throw new UnsupportedException("training without a regular expression");
         if (!golden.GetProperty("initial_alphabet_is_the_256_byte_characters").GetBoolean()) throw new UnsupportedException("training without the byte alphabet");
-        if (options.EnumerateObject().Select(o => o.Name).FirstOrDefault(o => !Options.Contains(o)) is { } unknown) throw new UnsupportedException($"training with {unknown}");
+        string? unknown = options.EnumerateObject().Select(o => o.Name).FirstOrDefault(o => !Options.Contains(o));
+        if (unknown != null) throw new UnsupportedException($"training with {unknown}");
 
         var trainer = new BpeTrainer(preTokenizer.GetProperty("add_prefix_space").GetBoolean());
         foreach (JsonElement document in golden.GetProperty("documents").EnumerateArray()) trainer.Add(document.GetString());

@@ -4,7 +4,9 @@ using Tandem.Models;
 
 namespace Tandem.Conformance.Kinds;
 
-/// <summary>Parts of a tokenizer alone: each line is a part's config with texts and what it makes of them. Whether a part is supported is its reader's word.</summary>
+/// <summary>
+/// Parts of a tokenizer alone: each line is a part's config with texts and what it makes of them. Whether a part is supported is its reader's word.
+/// </summary>
 internal static class TokenizerUnitCases
 {
     private static readonly Dictionary<string, Action<JsonElement, JsonElement[], Checks>> Kinds = new()
@@ -40,7 +42,8 @@ internal static class TokenizerUnitCases
             number++;
             JsonElement config = line.GetProperty("config");
             context.Report.Case(
-                $"{folder.Name}/{file} {number} {config.GetProperty("type").GetString()}", checks => run(config, [.. line.GetProperty("cases").EnumerateArray()], checks));
+                $"{folder.Name}/{file} {number} {config.GetProperty("type").GetString()}",
+                checks => run(config, [.. line.GetProperty("cases").EnumerateArray()], checks));
         }
     }
 
@@ -62,8 +65,8 @@ internal static class TokenizerUnitCases
             string text = c[0].GetString()!;
             var pieces = new List<Piece>();
             part.Cut(text, new Piece(0, text.Length), pieces);
-            (string, int, int)[] actual = [.. pieces.Select(p => (Shown(text.Substring(p.Start, p.Length), bytes), CodePoints(text, p.Start), CodePoints(text, p.Start + p.Length)))];
-            return Checks.FirstDifference([.. c[1].EnumerateArray().Select(p => (p[0].GetString()!, p[1][0].GetInt32(), p[1][1].GetInt32()))], actual);
+            (string, int, int)[] expected = [.. c[1].EnumerateArray().Select(p => (p[0].GetString()!, p[1][0].GetInt32(), p[1][1].GetInt32()))];
+            return Checks.FirstDifference(expected, [.. pieces.Select(p => Shown(text, p, bytes))]);
         });
     }
 
@@ -89,7 +92,13 @@ internal static class TokenizerUnitCases
         }
     }
 
-    private static string Shown(string piece, bool bytes) => bytes ? string.Concat(Encoding.UTF8.GetBytes(piece).Select(b => ByteAlphabet.Characters[b])) : piece;
+    // As the goldens have a piece: bytes by their characters, ends in code points.
+    private static (string Text, int Start, int End) Shown(string text, Piece piece, bool bytes)
+    {
+        string shown = text.Substring(piece.Start, piece.Length);
+        if (bytes) shown = string.Concat(Encoding.UTF8.GetBytes(shown).Select(b => ByteAlphabet.Characters[b]));
+        return (shown, CodePoints(text, piece.Start), CodePoints(text, piece.Start + piece.Length));
+    }
 
     private static int CodePoints(string text, int end)
     {

@@ -15,7 +15,8 @@ internal sealed class OpCase(GoldenTensors golden, JsonElement entry, Checks che
     public string Formula => entry.GetProperty("formula").GetString()!;
 
     /// <summary>Names of the attributes that are set.</summary>
-    public IEnumerable<string> Attributes => entry.GetProperty("attrs").EnumerateObject().Where(a => a.Value.ValueKind != JsonValueKind.Null).Select(a => a.Name);
+    public IEnumerable<string> Attributes =>
+        entry.GetProperty("attrs").EnumerateObject().Where(a => a.Value.ValueKind != JsonValueKind.Null).Select(a => a.Name);
 
     /// <summary>What a deviation may be: ten times that of the reference's own f32 run, at least <see cref="LeastTolerance"/>.</summary>
     public static double Allowed(double deviation) => Math.Max(10 * deviation, LeastTolerance);
@@ -52,5 +53,6 @@ internal sealed class OpCase(GoldenTensors golden, JsonElement entry, Checks che
         }
     }
 
-    private JsonElement? Find(string name) => entry.GetProperty("attrs").TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    private JsonElement? Find(string name) =>
+        entry.GetProperty("attrs").TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 }

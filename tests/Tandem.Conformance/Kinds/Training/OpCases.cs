@@ -63,8 +63,8 @@ internal static class OpCases
 
         float[] w = c.Golden.Floats("in.w");
         using var runner = new OpRunner(context, c.Golden.Floats("in.x").Length / w.Length);
-        Value y = runner.Graph.ApplyAll(
-            new RmsNorm((float)c.Number("eps"), (float)c.Number("weight_offset", 0)), "norm", runner.Rows("x", c.Golden.Floats("in.x")), runner.Weight("w", w, w.Length))[0];
+        var op = new RmsNorm((float)c.Number("eps"), (float)c.Number("weight_offset", 0));
+        Value y = runner.Graph.ApplyAll(op, "norm", runner.Rows("x", c.Golden.Floats("in.x")), runner.Weight("w", w, w.Length))[0];
         runner.Result("y", y, c.Golden.Floats("dout.y"));
         runner.Run();
         c.Check("out.y", runner.Output("y"));
@@ -118,7 +118,9 @@ internal static class OpCases
     {
         int[] shape = c.Golden.Shape("in.x"), positions = c.Golden.Ints("in.positions");
         int headDim = shape[3], rotary = (int)c.Number("rotary_dim"), length = positions.Max() + 1;
-        var config = new RopeConfig { Theta = c.Number("theta"), PartialRotaryFactor = (rotary + 0.25) / headDim, MaxPositions = length, OriginalMaxPositions = length };
+
+        // A little above the share, so that cutting it to whole dimensions gives them back.
+        var config = new RopeConfig { Theta = c.Number("theta"), PartialRotaryFactor = (rotary + 0.25) / headDim, MaxPositions = length };
         using RopeTable table = RopeTable.Build(config, headDim, length);
         using var runner = new OpRunner(context, shape[0] * shape[1]);
         Value values = runner.Constant("rope.table", new TensorType(DType.F32, RowSymbol.None, 2, length, rotary / 2), TableOf(table));
@@ -189,7 +191,8 @@ internal static class OpCases
         for (int i = 0; i < vocab; i++) unit[(i * vocab) + i] = 1;
         using var runner = new OpRunner(context, shape[0]);
         var op = new LinearCrossEntropy((float)c.Number("label_smoothing", 0), (float)c.Number("z_loss", 0));
-        IReadOnlyList<Value> losses = runner.Graph.ApplyAll(op, "loss", runner.Rows("logits", c.Golden.Floats("in.logits")), runner.Weight("unit", unit, vocab, vocab), runner.Ints("target", target));
+        Value logits = runner.Rows("logits", c.Golden.Floats("in.logits")), weight = runner.Weight("unit", unit, vocab, vocab);
+        IReadOnlyList<Value> losses = runner.Graph.ApplyAll(op, "loss", logits, weight, runner.Ints("target", target));
         runner.Graph.Output("sum", losses[0]);
         runner.Graph.Output("token_loss", losses[1]);
         runner.Run(lossHead: losses[0]);

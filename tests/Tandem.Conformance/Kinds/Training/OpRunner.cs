@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tandem.Cpu;
 using Tandem.Graph;
 using Tandem.Graph.Passes;
@@ -106,7 +105,7 @@ internal sealed unsafe class OpRunner(RunContext context, int numRows) : IDispos
     private float[] Read(Value value)
     {
         byte* memory = _instance![value];
-        if (value.Type.Rows != RowSymbol.None) return MemoryMarshal.Cast<byte, float>(new ReadOnlySpan<byte>(memory, checked((int)_batch!.Sizes.Bytes(value.Type)))).ToArray();
+        if (value.Type.Rows != RowSymbol.None) return new ReadOnlySpan<float>(memory, checked((int)_batch!.Sizes.Elements(value.Type))).ToArray();
         var rows = new float[value.Type.Width];
         fixed (float* target = rows) Layouts.Unpack(value.Type, memory, target);
         return rows;

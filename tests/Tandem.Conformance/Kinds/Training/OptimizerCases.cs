@@ -5,7 +5,9 @@ using Tandem.Graph.Ops;
 
 namespace Tandem.Conformance.Kinds.Training;
 
-/// <summary>Optimizers on a problem whose gradients do not depend on the weights: all weights after every step, the state after the last. And moving averages.</summary>
+/// <summary>
+/// Optimizers on a problem whose gradients do not depend on the weights: all weights after every step, the state after the last. And moving averages.
+/// </summary>
 internal static partial class OptimizerCases
 {
     /// <summary>File with the initial weights and the gradients.</summary>
@@ -23,9 +25,15 @@ internal static partial class OptimizerCases
     // By the program whose optimizer it is: the options that are understood, the goldens' names of the op's states, the op.
     private static readonly Row[] Table =
     [
-        new("torch.optim.AdamW", ["lr", "betas", "eps", "weight_decay"], TorchAdamStates, o => new AdamW(o.At("betas", 0), o.At("betas", 1), o["eps"], o["weight_decay"])),
-        new("torch.optim.Adam", ["lr", "betas", "eps", "weight_decay"], TorchAdamStates, o => new Adam(o.At("betas", 0), o.At("betas", 1), o["eps"], o["weight_decay"])),
-        new("torch.optim.SGD", ["lr", "momentum", "dampening", "nesterov", "weight_decay"], TorchMomentum, o => new Sgd(o["momentum"], o.Flag("nesterov"), o["dampening"], o["weight_decay"])),
+        new(
+            "torch.optim.AdamW", ["lr", "betas", "eps", "weight_decay"], TorchAdamStates,
+            o => new AdamW(o.At("betas", 0), o.At("betas", 1), o["eps"], o["weight_decay"])),
+        new(
+            "torch.optim.Adam", ["lr", "betas", "eps", "weight_decay"], TorchAdamStates,
+            o => new Adam(o.At("betas", 0), o.At("betas", 1), o["eps"], o["weight_decay"])),
+        new(
+            "torch.optim.SGD", ["lr", "momentum", "dampening", "nesterov", "weight_decay"], TorchMomentum,
+            o => new Sgd(o["momentum"], o.Flag("nesterov"), o["dampening"], o["weight_decay"])),
         new("own code: Lion", ["lr", "beta1", "beta2", "weight_decay"], [], o => new Lion(o["beta1"], o["beta2"], o["weight_decay"])),
         new(
             "torch.optim.Adafactor", ["lr", "beta2_decay", "eps", "d", "weight_decay"], new() { ["row"] = "row_var", ["column"] = "col_var", ["v"] = "variance" },
@@ -40,7 +48,9 @@ internal static partial class OptimizerCases
                 ScaleParameter = o.Flag("scale_parameter"),
                 WarmupInit = o.Flag("warmup_init"),
             }),
-        new("own code: MuonExact", ["lr", "weight_decay", "momentum", "nesterov", "ns_steps", "coef", "adjust"], new() { ["momentum"] = "m" }, o => Muon(o, "coef", "adjust")),
+        new(
+            "own code: MuonExact", ["lr", "weight_decay", "momentum", "nesterov", "ns_steps", "coef", "adjust"], new() { ["momentum"] = "m" },
+            o => Muon(o, "coef", "adjust")),
         new(
             "torch.optim.Muon", ["lr", "weight_decay", "momentum", "nesterov", "ns_steps", "ns_coefficients", "adjust_lr_fn", "eps"], TorchMomentum,
             o => Muon(o, "ns_coefficients", "adjust_lr_fn")) { StepTolerance = MuonBFloat16Tolerance },
@@ -56,7 +66,7 @@ internal static partial class OptimizerCases
             {
                 GoldenTensors golden = folder.Tensors(entry.Name + ".safetensors");
                 if (entry.Name == Averages) CompareAverages(golden, entry.Value.GetProperty("formula").GetString()!, context, checks);
-                else Compare(Find(entry), new OptimizerOptions(entry.Value.GetProperty("options")), problem, golden, entry.Value.GetProperty("fp32_max_rel"), context, checks);
+                else Compare(Find(entry), entry.Value, problem, golden, context, checks);
             });
         }
     }
@@ -72,7 +82,8 @@ internal static partial class OptimizerCases
     private static Muon Muon(OptimizerOptions o, string coefficients, string adjust)
     {
         float[] wanted = [Tandem.Graph.Ops.Muon.A, Tandem.Graph.Ops.Muon.B, Tandem.Graph.Ops.Muon.C];
-        if (o["ns_steps"] != Tandem.Graph.Ops.Muon.Iterations || wanted.Where((c, i) => c != (float)o.At(coefficients, i)).Any()) throw new UnsupportedException("optimizer muon: another iteration");
+        if (o["ns_steps"] != Tandem.Graph.Ops.Muon.Iterations || wanted.Where((c, i) => c != (float)o.At(coefficients, i)).Any())
+            throw new UnsupportedException("optimizer muon: another iteration");
         return new Muon(o["momentum"], o.Flag("nesterov"), o["weight_decay"])
         {
             Adjust = o.Text(adjust) switch
@@ -85,8 +96,10 @@ internal static partial class OptimizerCases
     }
 
     private static void Compare(
-        Row row, OptimizerOptions options, GoldenTensors problem, GoldenTensors golden, JsonElement deviations, RunContext context, Checks checks)
+        Row row, JsonElement entry, GoldenTensors problem, GoldenTensors golden, RunContext context, Checks checks)
     {
+        var options = new OptimizerOptions(entry.GetProperty("options"));
+        JsonElement deviations = entry.GetProperty("fp32_max_rel");
         OptimizerOp op = row.Create(options);
         string[] weights = [.. golden.Names.Where(n => n.StartsWith("param.", StringComparison.Ordinal)).Select(n => n["param.".Length..])];
         foreach (string weight in weights)
@@ -112,7 +125,8 @@ internal static partial class OptimizerCases
             }
         }
 
-        foreach (string name in golden.Names.Where(n => !checks.All.Any(c => c.What.EndsWith(n, StringComparison.Ordinal)))) checks.Fail(name, "was not compared");
+        foreach (string name in golden.Names.Where(n => !checks.All.Any(c => c.What.EndsWith(n, StringComparison.Ordinal))))
+            checks.Fail(name, "was not compared");
     }
 
     // How far the steps are from the reference's, relative to them, over the whole run.

@@ -7,7 +7,8 @@ namespace Tandem.Conformance.Kinds.Training;
 /// <summary>An optimizer's step on one weight, or a moving average of one, as a graph of one op.</summary>
 internal sealed unsafe class OptimizerRunner : IDisposable
 {
-    private const string WeightName = "w", GradientName = "g", AverageName = "average", HyperName = "hyper", SquaredNorm = "squared_norm", FirstBad = "first_bad";
+    private const string WeightName = "w", GradientName = "g", AverageName = "average", HyperName = "hyper";
+    private const string SquaredNorm = "squared_norm", FirstBad = "first_bad";
 
     private readonly CpuInstance _instance;
 
@@ -21,7 +22,8 @@ internal sealed unsafe class OptimizerRunner : IDisposable
         builder.Output(SquaredNorm, norm[0]);
         builder.Output(FirstBad, norm[1]);
         builder.Fragment = Stage.Update;
-        builder.ApplyAll(op, "step", [builder.Input(HyperName, OptimizerOp.HyperType), builder.Parameter(WeightName, Type), gradient, .. op.StatesOf(Type).Select(s => builder.State(s.Kind, s.Type))]);
+        Value hyper = builder.Input(HyperName, OptimizerOp.HyperType), weight = builder.Parameter(WeightName, Type);
+        builder.ApplyAll(op, "step", [hyper, weight, gradient, .. op.StatesOf(Type).Select(s => builder.State(s.Kind, s.Type))]);
         _instance = Bind(builder, team);
     }
 

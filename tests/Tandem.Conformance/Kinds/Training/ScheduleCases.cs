@@ -34,7 +34,11 @@ internal static class ScheduleCases
         (
             "get_wsd_schedule", [Warmup, Total, "num_stable_steps", "num_decay_steps", "min_lr_ratio", "num_cycles", "warmup_type", "decay_type"],
             (peak, o) => new WsdSchedule(
-                peak, peak * o["min_lr_ratio"], (long)o[Warmup], (long)o.Number("num_stable_steps", o[Total] - o[Warmup] - o["num_decay_steps"]), (long)o["num_decay_steps"])
+                peak,
+                peak * o["min_lr_ratio"],
+                (long)o[Warmup],
+                (long)o.Number("num_stable_steps", o[Total] - o[Warmup] - o["num_decay_steps"]),
+                (long)o["num_decay_steps"])
             {
                 WarmupShape = Shape(o.Text("warmup_type") ?? "linear"),
                 DecayShape = Shape(o.Text("decay_type") ?? "cosine"),
@@ -58,7 +62,8 @@ internal static class ScheduleCases
                 double peak = entry.Value.GetProperty("base_lr").GetDouble(), worst = 0;
                 LearningRateSchedule schedule = create(peak, options);
                 long step = 0;
-                foreach (JsonElement rate in entry.Value.GetProperty("lr").EnumerateArray()) worst = Math.Max(worst, Math.Abs(rate.GetDouble() - schedule.At(step++)));
+                foreach (JsonElement rate in entry.Value.GetProperty("lr").EnumerateArray())
+                    worst = Math.Max(worst, Math.Abs(rate.GetDouble() - schedule.At(step++)));
                 checks.Within($"lr of {step} steps", worst / peak, Tolerance);
             });
         }
