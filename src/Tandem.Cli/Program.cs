@@ -8,6 +8,7 @@ var root = new RootCommand("Tandem trains and serves language models. Try: tande
     TrainCommand.Create(),
     GenerateCommand.Create(),
     PlanCommand.Create(),
+    BenchCommand.Create(),
 };
 
 try

@@ -4,13 +4,15 @@ namespace Tandem;
 
 /// <summary>
 /// A block of native memory, 64-byte aligned and zeroed, owned by whoever created it.
-/// Pages that nobody touches are never committed by the operating system, so a large reservation costs nothing until used.
+/// Pages that nobody touches are never committed by the operating system, so a large reservation costs nothing until used. Large buffers ask for huge pages.
 /// </summary>
 public sealed unsafe class NativeBuffer : IDisposable
 {
     /// <summary>Alignment of every buffer and of every tensor inside an arena, in bytes.</summary>
     public const int Alignment = 64;
 
+    private readonly bool _isMapped;
+    private byte* _base;
     private byte* _pointer;
 
     /// <summary>Allocates <paramref name="bytes"/> zeroed bytes.</summary>
@@ -20,6 +22,14 @@ public sealed unsafe class NativeBuffer : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         Bytes = bytes;
+        _isMapped = SystemPages.Supported && bytes >= SystemPages.MinBytes;
+        if (_isMapped)
+        {
+            _pointer = _base = SystemPages.TryMap(bytes);
+            if (_base == null) throw new TandemException($"cannot allocate {bytes:N0} bytes of native memory");
+            return;
+        }
+
         try
         {
             // calloc, not aligned_alloc + clear: fresh pages are zero already and stay uncommitted.
@@ -32,8 +42,6 @@ public sealed unsafe class NativeBuffer : IDisposable
 
         _pointer = (byte*)(((nint)_base + Alignment - 1) & ~(nint)(Alignment - 1));
     }
-
-    private byte* _base;
 
     /// <summary>Frees the memory of a buffer that was not disposed.</summary>
     ~NativeBuffer() => Free();
@@ -68,7 +76,8 @@ public sealed unsafe class NativeBuffer : IDisposable
 
     private void Free()
     {
-        NativeMemory.Free(_base);
+        if (!_isMapped) NativeMemory.Free(_base);
+        else if (_base != null) SystemPages.Unmap(_base, Bytes);
         _base = null;
         _pointer = null;
     }
