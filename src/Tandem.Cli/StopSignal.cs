@@ -11,14 +11,14 @@ internal sealed class StopSignal : IDisposable
     private readonly CancellationTokenSource _source = new();
     private readonly PosixSignalRegistration[] _registrations;
 
-    /// <param name="message">Said at the first signal.</param>
-    public StopSignal(string message)
+    /// <param name="message">Said at the first signal; null says nothing.</param>
+    public StopSignal(string? message = null)
     {
         void Handle(PosixSignalContext context)
         {
             if (_source.IsCancellationRequested) return;
             context.Cancel = true;
-            Console.Error.WriteLine(message);
+            if (message != null) Console.Error.WriteLine(message);
             _source.Cancel();
         }
 

@@ -16,10 +16,14 @@ public static class TrainingPlan
     /// <param name="workers">Threads.</param>
     /// <param name="memoryLimit">Bytes of weights, state and activations; 0 is no limit.</param>
     /// <exception cref="TandemException">The step does not fit even if everything is recomputed.</exception>
-    public static Plan Compile(ModelConfig config, TrainingGraph options, StepSizes bounds, int workers, long memoryLimit = 0)
+    public static Plan Compile(ModelConfig config, TrainingGraph options, StepSizes bounds, int workers, long memoryLimit = 0) =>
+        Choose(config, options, bounds, workers, memoryLimit).Plan;
+
+    /// <summary>The same; says also what is recomputed.</summary>
+    public static (Plan Plan, Recomputation Choice) Choose(ModelConfig config, TrainingGraph options, StepSizes bounds, int workers, long memoryLimit)
     {
         Plan plan = Try(options.Recomputation);
-        if (memoryLimit <= 0 || plan.TotalBytes <= memoryLimit) return plan;
+        if (memoryLimit <= 0 || plan.TotalBytes <= memoryLimit) return (plan, options.Recomputation);
         int blocks = RecomputeActivations.NumBlocks(plan.Graph), low = 0, high = Recomputation.Steps(blocks) - 1;
         Plan best = Try(Recomputation.Step(high, blocks));
         if (best.TotalBytes > memoryLimit)
@@ -37,7 +41,7 @@ public static class TrainingPlan
             else low = middle;
         }
 
-        return best;
+        return (best, Recomputation.Step(high, blocks));
 
         Plan Try(Recomputation choice) => Plan.Compile(ModelGraphs.Train(config, options with { Recomputation = choice }), bounds, CpuBackend.Instance, workers);
     }

@@ -101,16 +101,7 @@ internal static class BenchCommand
 
     private static int AtLeastOne(string option, int value) => value >= 1 ? value : throw new TandemException($"{option} {value}, wanted 1 or more");
 
-    private static DType[] WeightTypes(string[] names) =>
-    [
-        .. names.Select(n => n switch
-        {
-            "f32" => DType.F32,
-            "bf16" => DType.BF16,
-            "f16" => DType.F16,
-            _ => throw new TandemException($"--types {n}, wanted f32, bf16 or f16"),
-        }),
-    ];
+    private static DType[] WeightTypes(string[] names) => [.. names.Select(n => FloatTypeOption.Parse(n, "--types"))];
 
     private static ProductShape Shape(string text)
     {

@@ -186,20 +186,27 @@ public sealed class Plan
             throw new TandemException($"a step of {sizes} does not fit a plan for {Bounds}");
     }
 
+    /// <summary>Bytes by what takes them; the last line is their sum, the peak.</summary>
+    public IEnumerable<(string Name, long Bytes)> Memory() =>
+    [
+        ("weights", ParameterBytes),
+        .. Graph.States.GroupBy(s => s.Name.Split('.')[0]).Select(kind => ("state: " + kind.Key, kind.Sum(s => Aligned(Bounds.Bytes(s.Type))))),
+        ("activations and scratch (arena)", ArenaBytes),
+        ("peak", TotalBytes),
+    ];
+
     /// <summary>Bytes by kind and the largest slots, as text.</summary>
     public string Describe(int largest = 12)
     {
         var text = new StringBuilder();
-        void Line(string name, long bytes) => text.AppendLine(CultureInfo.InvariantCulture, $"  {name,-44} {bytes / 1048576.0,12:N1} MiB");
-        text.AppendLine(CultureInfo.InvariantCulture, $"plan of {Graph.Name}: {Graph.Nodes.Count} nodes, bounds {Bounds}, {Workers} workers");
-        Line("weights", ParameterBytes);
-        foreach (IGrouping<string, Value> kind in Graph.States.GroupBy(s => s.Name.Split('.')[0]))
-            Line("state: " + kind.Key, kind.Sum(s => Aligned(Bounds.Bytes(s.Type))));
-        Line("activations and scratch (arena)", ArenaBytes);
-        Line("sum of all arena slots without sharing", AllSlots.Sum(s => s.Bytes));
-        Line("peak", TotalBytes);
-        text.AppendLine("largest arena slots (offset, first to last node):");
-        foreach (Slot slot in AllSlots.OrderByDescending(s => s.Bytes).Take(largest))
+        void Line(string name, long bytes) => text.AppendLine(CultureInfo.InvariantCulture, $"  {name,-60} {bytes / 1048576.0,12:N1} MiB");
+        text.AppendLine(
+            CultureInfo.InvariantCulture,
+            $"plan of {Graph.Name}: {Graph.Nodes.Count} nodes; at most {Bounds.Tokens} rows, {Bounds.Segments} segments, {Bounds.Sampled} sampled rows; {Workers} workers; {Graph.Nodes.Sum(n => n.Op.Flops(n, Bounds)) / 1e9:N1} GFLOP");
+        foreach ((string name, long bytes) in Memory()) Line(name, bytes);
+        if (largest <= 0) return text.ToString();
+        text.AppendLine(CultureInfo.InvariantCulture, $"the arena would take {AllSlots.Sum(s => s.Bytes) / 1048576.0:N1} MiB without sharing; its largest slots (lifetime in nodes, offset):");
+        foreach (Slot slot in AllSlots.OrderByDescending(s => s.Bytes).ThenBy(s => s.First).Take(largest))
             Line($"{slot.Name} [{slot.First}..{slot.Last}] @{slot.Offset}", slot.Bytes);
         return text.ToString();
     }
