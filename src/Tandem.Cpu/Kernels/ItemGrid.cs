@@ -15,8 +15,10 @@ internal readonly struct ItemGrid
     private const int MinPanels = 2;
     private const int ItemsPerWorker = 4;
 
-    // Under 0.25 million multiply-adds (some 5 microseconds of a core) waking others costs more than it gives.
+    // Under 0.25 million multiply-adds (some 5 microseconds of a core) waking others costs more than it gives. Reading a weight takes as long as
+    // multiplying it with 10 rows, so fewer rows are no less work.
     private const long MinWork = 1 << 18;
+    private const int RowsPerRead = 10;
 
     private readonly int _rows;
     private readonly int _panels;
@@ -39,13 +41,13 @@ internal readonly struct ItemGrid
     {
         int panels = MatMul.Panels(columns);
         int r = Math.Max(1, (rows + MaxRows - 1) / MaxRows), c = (panels + MaxPanels - 1) / MaxPanels;
-        long worth = (long)rows * panels * 16 * inner / MinWork;
+        long worth = (long)Math.Max(rows, RowsPerRead) * panels * MicroKernel.Columns * inner / MinWork;
         long wanted = Math.Min(workers == 1 ? 1 : ItemsPerWorker * workers, worth);
         while (r * c < wanted || (r * c > 1 && r * c < wanted * 2 && r * c % workers != 0))
         {
             // The longer side is cut; a side that is short already is not.
             bool mayCutRows = rows >= 2 * MinRows * r, mayCutPanels = panels >= 2 * MinPanels * c;
-            if (mayCutRows && (!mayCutPanels || rows / r > panels * 16 / c)) r++;
+            if (mayCutRows && (!mayCutPanels || rows / r > panels * MicroKernel.Columns / c)) r++;
             else if (mayCutPanels) c++;
             else break;
         }

@@ -46,7 +46,8 @@ internal static unsafe partial class MatMul
         }
     }
 
-    // The same for rows of A that lie in the scratch and a panel in f32. While a tile is computed, the next one's sums and a share of the next panel come nearer.
+    // The same for rows of A that lie in the scratch and a panel in f32. While a tile is computed, the next one's sums come to the first-level cache,
+    // and a share of the next panel to the second, since the first has no room for it.
     private static void Tiles(float* a, float* b, int count, float* c, nint ldc, int rows, int columns, bool load, Ahead next)
     {
         int height = Vector512.IsHardwareAccelerated ? MicroKernel512.Rows : MicroKernel.Rows;
@@ -103,7 +104,7 @@ internal static unsafe partial class MatMul
         {
             for (; Sse.IsSupported && count > 0 && _segmentsLeft > 0; count--)
             {
-                Sse.Prefetch0(_segment + (_line * 64));
+                Sse.Prefetch1(_segment + (_line * 64));
                 if (++_line < _linesPerSegment) continue;
                 _line = 0;
                 _segment += _stride;
