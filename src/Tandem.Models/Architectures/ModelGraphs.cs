@@ -27,14 +27,14 @@ public static class ModelGraphs
     }
 
     /// <summary>From tokens and labels to the loss.</summary>
-    public static ModelGraph Evaluate(ModelConfig config, DType weightType = DType.F32, DType kvType = DType.F32)
+    public static ModelGraph Evaluate(ModelConfig config, DType weightType = DType.F32)
     {
         var g = new GraphBuilder($"{config.ModelType} evaluate");
-        AddLoss(g, config, new LinearCrossEntropy(), kvType);
+        AddLoss(g, config, new LinearCrossEntropy(), DType.F32);
         return RunPasses(g.Build(), weightType);
     }
 
-    /// <summary>From tokens and labels to gradients and the updated weights.</summary>
+    /// <summary>From tokens and labels to gradients and the updated weights; keys and values are rounded to <paramref name="kvType"/>.</summary>
     public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32, DType kvType = DType.F32)
     {
         var g = new GraphBuilder($"{config.ModelType} train");
