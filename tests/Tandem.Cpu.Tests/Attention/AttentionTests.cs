@@ -1,3 +1,4 @@
+using CsCheck;
 using Tandem.Graph;
 using Tandem.Graph.Ops;
 using Tandem.TestKit;
@@ -54,6 +55,23 @@ public sealed unsafe class AttentionTests
         foreach (string name in trained.Keys)
             trained.Close(name, exact.Output(name), 1e-5);
     }
+
+    [Fact]
+    public void Any_layer_in_any_chunks_has_the_bits_of_the_scalar_twin() =>
+        Gen.Select(Gen.Int[1, 3], Gen.Int[1, 4], Gen.Int[1, 40], Gen.Int[1, 40], Gen.Int[0, 80], Gen.Int[0, 2], Gen.Int[1, 90].Array[1, 4], Gen.Int[1, 70])
+            .Sample(
+                (kvHeads, group, headDim, valueDim, window, type, documents, chunk) =>
+                {
+                    DType kvType = ((DType[])[DType.F32, DType.F16, DType.BF16])[type];
+                    var spec = new AttentionSpec(kvHeads * group, kvHeads, headDim, valueDim, 0.4f, window, type == window % 3 ? 2f : 0f);
+                    var layer = new AttentionCase(spec, kvType, chunk % 2 == 0, chunk, documents);
+                    Results trained = layer.Train(2);
+                    Results twin = layer.Twin(trained);
+                    twin.SameBits(trained);
+                    twin.SameBits(layer.Serve(1, layer.Chunks(chunk)));
+                },
+                iter: 40,
+                threads: 1);
 
     // Beyond 1,024 keys: whole, in chunks, and rows at depth whose spans are items of their own.
     [Theory]

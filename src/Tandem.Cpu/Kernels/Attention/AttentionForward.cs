@@ -95,6 +95,15 @@ internal static unsafe class AttentionForward
     public static void Bounds(in AttentionShape shape, int position, int key, int tokens, int* from, int* end, out int row0, out int row1)
     {
         int group = shape.Group;
+        if (position + 1 >= key + AttentionShape.TileKeys && shape.FirstKey(position + tokens - 1) <= key)
+        {
+            row0 = 0;
+            row1 = tokens * group;
+            new Span<int>(from, row1).Clear();
+            new Span<int>(end, row1).Fill(AttentionShape.TileKeys);
+            return;
+        }
+
         row0 = tokens * group;
         row1 = 0;
         for (int t = 0, r = 0; t < tokens; t++)
