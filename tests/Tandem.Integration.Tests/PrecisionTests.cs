@@ -131,7 +131,9 @@ public sealed unsafe class PrecisionTests : IDisposable
             }
 
             trainer.Accumulate();
-            loss = trainer.Update(3e-3).Loss;
+            StepResult result = trainer.Update(3e-3);
+            Assert.Null(result.SkippedFor);
+            loss = result.Loss;
         }
 
         return loss;
