@@ -42,11 +42,11 @@ public static class ScheduleConfig
         new("lr_scheduler_type", "choice", "\"cosine\"", string.Join(", ", s_kinds.Select(k => k.Name)), "Shape of the learning rate's schedule"),
         new("warmup_steps", "integer", "0", "0 to 2147483647", "Steps over which the learning rate rises to its peak"),
         new("warmup_ratio", "number", "0", "0 to 1", "Warm-up as a share of lr_decay_steps; instead of warmup_steps"),
-        new("lr_decay_steps", "integer", "", "1 to 2147483647", "Step at which the minimum is reached; max_steps when absent"),
+        new("lr_decay_steps", "integer", "null", "1 to 2147483647", "Step at which the minimum is reached; max_steps when absent"),
         new("lr_num_cycles", "integer", "1", "1 to 1000000", "Number of cosines of cosine_with_restarts"),
         new("lr_power", "number", "1", "0 to 100", "Power of polynomial"),
         new("lr_timescale", "integer", "0", "0 to 2147483647", "Timescale of inverse_sqrt in steps; 0 is the warm-up, or 10000 without one"),
-        new("lr_wsd_decay_steps", "integer", "", "0 to 2147483647", "Steps of decay of warmup_stable_decay, at the end; a tenth of lr_decay_steps when absent"),
+        new("lr_wsd_decay_steps", "integer", "null", "0 to 2147483647", "Steps of decay of warmup_stable_decay, at the end; a tenth of lr_decay_steps when absent"),
         new("lr_wsd_decay_type", "choice", "\"cosine\"", string.Join(", ", s_shapes.Select(s => s.Name)), "Shape of the decay of warmup_stable_decay"),
     ];
 

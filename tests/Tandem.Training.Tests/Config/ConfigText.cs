@@ -27,10 +27,11 @@ internal static class ConfigText
             Assert.Contains(key.Type, (string[])["number", "integer", "boolean", "string", "choice", "array", "object"]);
             Assert.NotEmpty(key.Accepted);
             Assert.NotEmpty(key.Description);
-            if (key.Default.Length == 0) return;
+            if (key.Default is "" or "null") return;
             JsonElement value = JsonDocument.Parse(key.Default).RootElement;
             if (key.Type == "choice") Assert.Contains(value.GetString(), key.Accepted.Split(", "));
-            else Assert.Equal(key.Type switch { "array" => JsonValueKind.Array, "boolean" => JsonValueKind.False, _ => JsonValueKind.Number }, value.ValueKind);
+            else if (key.Type == "boolean") Assert.Contains(value.ValueKind, (JsonValueKind[])[JsonValueKind.True, JsonValueKind.False]);
+            else Assert.Equal(key.Type switch { "array" => JsonValueKind.Array, "string" => JsonValueKind.String, _ => JsonValueKind.Number }, value.ValueKind);
         });
     }
 }
