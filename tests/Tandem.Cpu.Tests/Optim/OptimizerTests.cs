@@ -40,6 +40,18 @@ public sealed unsafe class OptimizerTests
         Twin(new LionStep(1e-3, 0.9, 0.99, 0.1), n);
     }
 
+    [Theory]
+    [MemberData(nameof(Lengths))]
+    public void AverageTwins(int n)
+    {
+        using var s = new Scratch();
+        float* weights = s.Random(n, 1), a = s.Random(n, 2), b = s.Copy(a, n);
+        EmaKernel.Run(0.9f, 0.1f, 0, n / 3, weights, a);
+        EmaKernel.Run(0.9f, 0.1f, n / 3, n - (n / 3), weights, a);
+        EmaKernel.RunScalar(0.9f, 0.1f, 0, n, weights, b);
+        Scratch.SameBits(b, a, n);
+    }
+
     [Fact]
     public void NothingIsAllocated()
     {
