@@ -16,6 +16,13 @@ public static unsafe class Layouts
         for (long i = 0; i < type.Width; i++) Store(type.DType, buffer, Place(type, i), rows[i]);
     }
 
+    /// <summary>Writes elements <paramref name="first"/> and on, in row-major order; the padding of the layout stays as it is.</summary>
+    public static void Pack(TensorType type, ReadOnlySpan<float> rows, long first, byte* buffer)
+    {
+        Check(type);
+        for (int i = 0; i < rows.Length; i++) Store(type.DType, buffer, Place(type, first + i), rows[i]);
+    }
+
     /// <summary>Writes the elements of a buffer of this type in row-major order.</summary>
     public static void Unpack(TensorType type, byte* buffer, float* rows) => Unpack(type, buffer, 0, new Span<float>(rows, checked((int)type.Width)));
 

@@ -25,6 +25,9 @@ public sealed record EngineOptions
 
     /// <summary>Element type of keys and values.</summary>
     public DType CacheType { get; init; } = DType.F32;
+
+    /// <summary>Fusions; they change no bit.</summary>
+    public Graph.Passes.Fusions Fusions { get; init; } = Graph.Passes.Fusions.All;
 }
 
 /// <summary>
@@ -50,7 +53,7 @@ public sealed unsafe class Engine : IDisposable
         MaxLength = Options.MaxLength > 0 ? Math.Min(Options.MaxLength, model.Config.MaxPositions) : model.Config.MaxPositions;
         int cacheTokens = Options.CacheTokens > 0 ? Options.CacheTokens : 4 * MaxLength;
         int blocks = (cacheTokens + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
-        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheType, blocks), model.WeightType);
+        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheType, blocks), new GraphOptions { WeightType = model.WeightType, Backend = CpuBackend.Instance, Fusions = Options.Fusions });
         Plan = Plan.Compile(graph, StepSizes.ForServing(Options.MaxRows, Options.MaxSequences), CpuBackend.Instance, team.Workers);
         _pool = new BlockPool(blocks);
         _batch = new Batch(Options.MaxRows, Options.MaxSequences, Options.MaxSequences * ((MaxLength / BatchView.BlockTokens) + 1));

@@ -34,7 +34,7 @@ public sealed unsafe class Evaluator : IDisposable
         _sources = [.. corpora.Select(c => new SequenceSource(c, packing == Packing.Random ? Packing.Windows : packing, length, 0))];
         StepSizes bounds = StepSizes.ForTraining(rows * length, rows * _sources.Max(s => s.MaxDocuments));
         _batch = Batch.ForTraining(bounds);
-        _instance = new CpuInstance(Plan.Compile(ModelGraphs.Evaluate(model.Config, model.WeightType), bounds, CpuBackend.Instance, team.Workers), team, model.Bindings(_batch));
+        _instance = new CpuInstance(Plan.Compile(ModelGraphs.Evaluate(model.Config, new GraphOptions { WeightType = model.WeightType, Backend = CpuBackend.Instance }), bounds, CpuBackend.Instance, team.Workers), team, model.Bindings(_batch));
     }
 
     /// <summary>Evaluates.</summary>

@@ -45,8 +45,26 @@ public sealed record TrainerOptions
     /// <summary>The loss.</summary>
     public LinearCrossEntropy Loss { get; init; } = new();
 
+    /// <summary>Logical data shards, a power of two: their gradients are added as a balanced binary tree, whoever computes them.</summary>
+    public int LogicalShards { get; init; } = 1;
+
+    /// <summary>Fusions; they change no bit.</summary>
+    public Fusions Fusions { get; init; } = Fusions.All;
+
+    /// <summary>Activations that are computed again instead of kept.</summary>
+    public Recomputation Recomputation { get; init; }
+
+    /// <summary>
+    /// Bytes that weights, gradients, optimizer state and activations may take; 0 is no limit. Where <see cref="Recomputation"/> does not fit, as few activations
+    /// are recomputed as make the step fit.
+    /// </summary>
+    public long MemoryLimit { get; init; }
+
     /// <summary>Largest gradient norm; 0 does not clip.</summary>
     public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Seed of dropout.</summary>
+    public ulong Seed { get; init; }
 }
 
 /// <summary>
@@ -58,9 +76,15 @@ public sealed unsafe class Trainer : IDisposable
     private readonly CpuInstance _instance;
     private readonly double* _hyper;
     private readonly float* _lossScale;
+    private readonly long* _random;
     private readonly (Value Parameter, Value Gradient)[] _trained;
+    private readonly int _shards;
+    private readonly double[] _parkedLosses;
     private double _loss;
     private long _valid;
+    private int _shard;
+    private StepEntry[] _table = [];
+    private int _tableCount;
 
     /// <summary>Compiles the training graph of <paramref name="model"/>, whose weights it changes.</summary>
     public Trainer(Model model, ThreadTeam team, TrainerOptions options)
@@ -68,15 +92,28 @@ public sealed unsafe class Trainer : IDisposable
         Model = model;
         Options = options;
         LossScaler = options.LossScaler == null ? null : new LossScaler(options.LossScaler);
-        ModelGraph graph = ModelGraphs.Train(model.Config, options.Loss, options.Optimizer, model.WeightType, options.Update with { ScalesLoss = LossScaler != null });
         StepSizes bounds = StepSizes.ForTraining(options.MaxTokens, options.MaxDocuments);
-        Plan = Plan.Compile(graph, bounds, CpuBackend.Instance, team.Workers);
+        var graph = new TrainingGraph
+        {
+            Loss = options.Loss,
+            Optimizer = options.Optimizer,
+            Update = options.Update with { ScalesLoss = LossScaler != null },
+            WeightType = model.WeightType,
+            Backend = CpuBackend.Instance,
+            Fusions = options.Fusions,
+            LogicalShards = options.LogicalShards,
+            Recomputation = options.Recomputation,
+        };
+        Plan = TrainingPlan.Compile(model.Config, graph, bounds, team.Workers, options.MemoryLimit);
         Batch = Batch.ForTraining(bounds);
         _instance = new CpuInstance(Plan, team, model.Bindings(Batch));
         _hyper = (double*)_instance[AddOptimizer.Hyper];
         _lossScale = LossScaler == null ? null : (float*)_instance[AddLossScale.LossScale];
-        _trained = [.. AddOptimizer.Trained(graph)];
+        _trained = [.. AddOptimizer.Trained(Plan.Graph)];
+        _shards = options.LogicalShards;
+        _parkedLosses = new double[System.Numerics.BitOperations.Log2((uint)_shards)];
         ReadWeights();
+        if (Plan.Graph.Inputs.Any(v => v.Name == DecoderInputs.Random)) _random = (long*)_instance[DecoderInputs.Random];
     }
 
     /// <summary>The model that is trained.</summary>
@@ -122,12 +159,49 @@ public sealed unsafe class Trainer : IDisposable
     {
         BatchView view = Batch.View;
         if (LossScaler != null) *_lossScale = (float)LossScaler.Scale;
+        if (_random != null) (_random[0], _random[1]) = ((long)Options.Seed, Step);
         _instance.Run(Stage.Forward, view, Batch.Sizes);
         _instance.Run(Stage.Backward, view, Batch.Sizes);
         _loss += *(double*)_instance.Output(ModelGraphs.Loss);
         int* labels = (int*)Batch.Labels.Pointer;
         for (int i = 0; i < view.NumRows; i++)
             if (labels[i] >= 0) _valid++;
+    }
+
+    /// <summary>Ends a logical data shard: what was accumulated since the last one is a leaf of the tree of gradients. A step of one shard needs no such call.</summary>
+    public void EndShard()
+    {
+        if (_shard == _shards) throw new InvalidOperationException($"a step has {_shards} logical data shards, and all are done");
+        foreach (Fragment fragment in StepTable.AfterShard(_shard, _shards)) Combine(fragment);
+        _shard++;
+    }
+
+    /// <summary>A whole step as its table says: microbatches first .. first + count - 1 of a source, then the update.</summary>
+    public StepResult RunStep(IBatchSource source, long first, int count, double learningRate)
+    {
+        StepResult result = default;
+        if (_tableCount != count) (_table, _tableCount) = (StepTable.Accumulate(count, _shards), count);
+        foreach (StepEntry entry in _table)
+        {
+            switch (entry.Fragment.Stage)
+            {
+                case Stage.Forward:
+                    Batch.Clear();
+                    source.Fill(Batch, first + entry.Microbatch);
+                    break;
+                case Stage.Backward:
+                    Accumulate();
+                    break;
+                case Stage.Merge or Stage.Park:
+                    Combine(entry.Fragment);
+                    break;
+                case Stage.Reduce:
+                    result = Finish(learningRate);
+                    break;
+            }
+        }
+
+        return result;
     }
 
     /// <summary>Losses of the rows of the last microbatch, [T], in nats; 0 where not counted.</summary>
@@ -182,6 +256,22 @@ public sealed unsafe class Trainer : IDisposable
     /// </summary>
     /// <exception cref="TandemException">The learning rate is negative or not finite.</exception>
     public StepResult Update(double learningRate)
+    {
+        if (_shards > 1 && _shard != _shards)
+            throw new InvalidOperationException($"{_shard} of {_shards} logical data shards are done; each ends with {nameof(EndShard)}");
+        _shard = 0;
+        return Finish(learningRate);
+    }
+
+    // The losses take the way of the gradients.
+    private void Combine(Fragment fragment)
+    {
+        _instance.Run(fragment, Batch.View, Batch.Sizes);
+        if (fragment.Stage == Stage.Merge) _loss = _parkedLosses[fragment.Index] + _loss;
+        else (_parkedLosses[fragment.Index], _loss) = (_loss, 0);
+    }
+
+    private StepResult Finish(double learningRate)
     {
         if (!(learningRate >= 0 && double.IsFinite(learningRate))) throw new TandemException($"learning rate {learningRate} at step {Step + 1}; accepted: a finite number from 0");
         _instance.Run(Stage.Reduce, Batch.View, Batch.Sizes);

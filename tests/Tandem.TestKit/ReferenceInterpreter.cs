@@ -48,6 +48,17 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         int Width(int i) => (int)n.Inputs[i].Type.Width;
         switch (n.Op)
         {
+            case Fused fused:
+                // The parts are nodes of the graph before the fusion; their values stand for those of the fused node.
+                foreach (FusedPart part in fused.Parts)
+                {
+                    for (int i = 0; i < part.Operands.Length; i++)
+                        if (part.Operands[i] < fused.NumOperands) _values[part.Node.Inputs[i].Storage] = In(part.Operands[i]);
+                    Run(part.Node);
+                    for (int i = 0; i < part.Node.Outputs.Count; i++) _values[n.Outputs[part.FirstResult + i].Storage] = this[part.Node.Outputs[i]];
+                }
+
+                break;
             case Add:
                 Set(n, 0, [.. In(0).Zip(In(1), (a, b) => a + b)]);
                 break;
@@ -65,26 +76,31 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                     break;
                 }
 
-            case Linear:
+            case Linear op:
                 {
-                    double[] y = Product(In(0), In(1), n.Inputs[1].Type.Dims[0], n.Inputs[1].Type.Dims[1]);
+                    (int outputs, int inputs) = Size(n.Inputs[1].Type, op.Transposed);
+                    double[] y = Product(In(0), Straight(In(1), n.Inputs[1].Type, op.Transposed), outputs, inputs);
                     if (n.Inputs.Count == 3)
                         for (int i = 0; i < y.Length; i++) y[i] += In(2)[i % In(2).Length];
                     Set(n, 0, y);
                     break;
                 }
 
-            case LinearInputGrad:
+            case LinearInputGrad op:
                 {
-                    double[] dx = InputGrad(In(0), In(1), n.Inputs[1].Type.Dims[0], n.Inputs[1].Type.Dims[1]);
+                    (int outputs, int inputs) = Size(n.Inputs[1].Type, op.Transposed);
+                    double[] dx = InputGrad(In(0), Straight(In(1), n.Inputs[1].Type, op.Transposed), outputs, inputs);
                     if (n.Inputs.Count == 3)
                         for (int i = 0; i < dx.Length; i++) dx[i] += In(2)[i];
                     Set(n, 0, dx);
                     break;
                 }
 
-            case LinearWeightGrad:
+            case LinearWeightGrad { Transposed: false }:
                 WeightGrad(In(0), In(1), In(2), Width(0), Width(1));
+                break;
+            case LinearWeightGrad:
+                WeightGrad(In(1), In(0), In(2), Width(1), Width(0));
                 break;
             case BiasGrad:
                 for (int i = 0; i < In(0).Length; i++) In(1)[i % In(1).Length] += In(0)[i];
@@ -102,15 +118,58 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                     break;
                 }
 
+            case LayerNorm op:
+                RunLayerNorm(n, op, In(0), In(1), n.Inputs.Count == 3 ? In(2) : null);
+                break;
+            case LayerNormGrad:
+                RunLayerNormGrad(n, In(0), In(1), In(2), In(3), In(4), n.Inputs.Count == 6 ? In(5) : null);
+                break;
+            case LayerNormWeightGrad:
+                {
+                    int h = In(4).Length;
+                    for (int i = 0; i < In(0).Length; i++) In(4)[i % h] += In(0)[i] * (In(1)[i] - In(2)[i / h]) * In(3)[i / h];
+                    break;
+                }
+
+            case Dropout op:
+                RunDropout(n, op, In(0), In(1));
+                break;
+            case SplitColumns op:
+                {
+                    int total = Width(0), first = 0;
+                    for (int o = 0; o < op.Widths.Length; o++)
+                    {
+                        int at = first, width = op.Widths[o];
+                        Set(n, o, [.. In(0).Where((_, i) => i % total >= at && i % total < at + width)]);
+                        first += width;
+                    }
+
+                    break;
+                }
+
+            case JoinColumns:
+                {
+                    int[] widths = [.. n.Inputs.Select(v => (int)v.Type.Width)];
+                    int rows = In(0).Length / widths[0];
+                    Set(n, 0, [.. Enumerable.Range(0, rows).SelectMany(t => widths.SelectMany((w, i) => In(i).Skip(t * w).Take(w)))]);
+                    break;
+                }
+
             case Rope op:
                 RunRope(n, op, In(0), In(1));
                 break;
+            case Activation op:
+                Set(n, 0, [.. In(0).Select(x => Nonlinearity(op.Kind, x).Value)]);
+                break;
+            case ActivationGrad op:
+                Set(n, 0, [.. In(0).Zip(In(1), (dy, x) => dy * Nonlinearity(op.Kind, x).Slope)]);
+                break;
             case GatedActivation op:
-                Set(n, 0, [.. In(0).Zip(In(1), (g, u) => Activation(op.Kind, g).Value * u)]);
+                Set(n, 0, [.. In(0).Zip(In(1), (g, u) => Nonlinearity(op.Kind, g).Value * u)]);
                 break;
             case GatedActivationGrad op:
-                Set(n, 0, [.. In(0).Select((dh, i) => dh * In(2)[i] * Activation(op.Kind, In(1)[i]).Slope)]);
-                Set(n, 1, [.. In(0).Select((dh, i) => dh * Activation(op.Kind, In(1)[i]).Value)]);
+                Set(n, 0, [.. In(0).Select((dh, i) => dh * In(2)[i] * Nonlinearity(op.Kind, In(1)[i]).Slope)]);
+                Set(n, 1, [.. In(0).Select((dh, i) => dh * Nonlinearity(op.Kind, In(1)[i]).Value)]);
                 break;
             case KvWrite { HasCache: false }:
                 Set(n, 0, [.. In(0), .. In(1)]);
@@ -173,6 +232,16 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
 
     private void Set(Node n, int output, double[] value) => _values[n.Outputs[output]] = value;
 
+    private static (int N, int K) Size(TensorType w, bool transposed) => transposed ? (w.Dims[1], w.Dims[0]) : (w.Dims[0], w.Dims[1]);
+
+    // A weight as [N, K], whichever way it is stored.
+    private static double[] Straight(double[] w, TensorType type, bool transposed)
+    {
+        if (!transposed) return w;
+        int rows = type.Dims[0], columns = type.Dims[1];
+        return [.. Enumerable.Range(0, w.Length).Select(i => w[(i % rows * columns) + (i / rows)])];
+    }
+
     private static double[] Product(double[] x, double[] w, int n, int k)
     {
         int rows = x.Length / k;
@@ -231,6 +300,54 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         }
     }
 
+    private void RunLayerNorm(Node n, LayerNorm op, double[] x, double[] w, double[]? b)
+    {
+        int h = w.Length;
+        double[] y = New(n.Outputs[0]), mean = New(n.Outputs[1]), rstd = New(n.Outputs[2]);
+        for (int r = 0; r < x.Length / h; r++)
+        {
+            mean[r] = x.Skip(r * h).Take(h).Average();
+            rstd[r] = 1 / Math.Sqrt(x.Skip(r * h).Take(h).Average(a => (a - mean[r]) * (a - mean[r])) + op.Eps);
+            for (int i = 0; i < h; i++) y[(r * h) + i] = ((x[(r * h) + i] - mean[r]) * rstd[r] * w[i]) + (b?[i] ?? 0);
+        }
+    }
+
+    private void RunLayerNormGrad(Node n, double[] dy, double[] x, double[] w, double[] mean, double[] rstd, double[]? soFar)
+    {
+        int h = w.Length;
+        double[] dx = New(n.Outputs[0]);
+        for (int r = 0; r < x.Length / h; r++)
+        {
+            double meanG = 0, meanGx = 0;
+            for (int i = 0; i < h; i++)
+            {
+                meanG += dy[(r * h) + i] * w[i] / h;
+                meanGx += dy[(r * h) + i] * w[i] * (x[(r * h) + i] - mean[r]) * rstd[r] / h;
+            }
+
+            for (int i = 0; i < h; i++)
+            {
+                double xhat = (x[(r * h) + i] - mean[r]) * rstd[r];
+                dx[(r * h) + i] = (rstd[r] * ((dy[(r * h) + i] * w[i]) - meanG - (xhat * meanGx))) + (soFar?[(r * h) + i] ?? 0);
+            }
+        }
+    }
+
+    private void RunDropout(Node n, Dropout op, double[] x, double[] random)
+    {
+        int h = (int)n.Inputs[0].Type.Width;
+        double[] y = New(n.Outputs[0]);
+        for (int i = 0; i < batch.NumSegments; i++)
+        {
+            Segment segment = batch.Segments[i];
+            for (int r = segment.FirstRow; r < segment.FirstRow + segment.NumRows; r++)
+            {
+                PhiloxStream stream = Philox.Stream((ulong)random[0], op.Stream ?? n.Name, (ulong)random[1], (ulong)segment.SampleId, (ulong)batch.Positions[r]);
+                for (int c = 0; c < h; c++) y[(r * h) + c] = stream.UInt32((ulong)c) / 4294967296.0 >= op.Rate ? x[(r * h) + c] / (1 - op.Rate) : 0;
+            }
+        }
+    }
+
     private void RunRope(Node n, Rope op, double[] x, double[] table)
     {
         int positions = n.Inputs[1].Type.Dims[1], half = op.RotaryDim / 2, width = (int)n.Inputs[0].Type.Width;
@@ -249,7 +366,7 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         }
     }
 
-    private static (double Value, double Slope) Activation(ActivationKind kind, double x)
+    private static (double Value, double Slope) Nonlinearity(ActivationKind kind, double x)
     {
         switch (kind)
         {
@@ -259,11 +376,30 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
             case ActivationKind.GeluTanh:
                 double c = Math.Sqrt(2 / Math.PI), th = Math.Tanh(c * (x + (0.044715 * x * x * x)));
                 return (0.5 * x * (1 + th), (0.5 * (1 + th)) + (0.5 * x * (1 - (th * th)) * c * (1 + (3 * 0.044715 * x * x))));
+            case ActivationKind.GeluErf:
+                double p = 0.5 * (1 + Erf(x / Math.Sqrt(2)));
+                return (x * p, p + (x * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI)));
+            case ActivationKind.Relu:
+                return (Math.Max(x, 0), x > 0 ? 1 : 0);
             case ActivationKind.Relu2:
                 return (x > 0 ? x * x : 0, x > 0 ? 2 * x : 0);
             default:
                 throw new NotSupportedException($"no f64 twin of {kind}");
         }
+    }
+
+    // erf x = 2 / sqrt(pi) e^(-x^2) sum of 2^n x^(2n+1) / (2n+1)!!: no cancellation, and enough terms for |x| below 6.
+    private static double Erf(double x)
+    {
+        if (Math.Abs(x) >= 6) return Math.Sign(x);
+        double term = x, sum = x;
+        for (int n = 1; n < 200; n++)
+        {
+            term *= 2 * x * x / ((2 * n) + 1);
+            sum += term;
+        }
+
+        return 2 / Math.Sqrt(Math.PI) * Math.Exp(-x * x) * sum;
     }
 
     // Calls back with (query row, query head, key row, key/value head) of every visible pair of a row, row by row.

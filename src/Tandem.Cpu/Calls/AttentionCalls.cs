@@ -9,7 +9,7 @@ internal sealed unsafe class RopeCall(BoundNode node) : RowCall(node)
     private readonly int _width = (int)node.InType(0).Width;
     private readonly int _positions = node.InType(1).Dims[1];
 
-    protected override void Run(int first, int count, int worker)
+    public override void Run(int first, int count, int worker)
     {
         float* cos = Bound.In(1), sin = cos + ((long)_positions * (_op.RotaryDim / 2));
         long start = (long)first * _width;

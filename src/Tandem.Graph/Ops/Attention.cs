@@ -65,6 +65,9 @@ public sealed record Attention(AttentionSpec Spec) : Op
     public override string Name => "attention";
 
     /// <inheritdoc/>
+    public override bool IsCheapToRepeat => false;
+
+    /// <inheritdoc/>
     public override TensorType[] Infer(IReadOnlyList<Value> inputs)
     {
         RequireCount(inputs, 2);

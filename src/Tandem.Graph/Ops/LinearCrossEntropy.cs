@@ -12,6 +12,9 @@ public sealed record LinearCrossEntropy(float LabelSmoothing = 0, float ZLoss = 
     public override string Name => "linear-cross-entropy";
 
     /// <inheritdoc/>
+    public override bool IsCheapToRepeat => false;
+
+    /// <inheritdoc/>
     public override Layout? WantedLayout(int input) => input == 1 ? Layout.Panel16 : null;
 
     /// <inheritdoc/>

@@ -24,9 +24,7 @@ public static class AddLossScale
                 continue;
             }
 
-            copy.Builder.Stage = node.Stage;
-            IReadOnlyList<Value> outputs = copy.Builder.ApplyAll(head with { ScalesGradient = true }, node.Name, [.. node.Inputs.Select(v => copy[v]), scale]);
-            for (int i = 0; i < outputs.Count; i++) copy[node.Outputs[i]] = outputs[i];
+            copy.Replace(node, head with { ScalesGradient = true }, [.. node.Inputs, scale]);
         }
 
         return copy.Finish();

@@ -42,12 +42,13 @@ public static class AddOptimizer
         GraphBuilder builder = copy.Builder;
 
         (Value Parameter, Value Gradient)[] trained = [.. Trained(graph)];
-        builder.Stage = Stage.Reduce;
+        builder.Fragment = Stage.Reduce;
+        builder.CurrentBlock = -1;
         IReadOnlyList<Value> norm = builder.ApplyAll(new GlobalNorm(), "optimizer.norm", [.. trained.Select(t => copy[t.Gradient])]);
         builder.Output(SquaredNorm, norm[0]);
         builder.Output(FirstBad, norm[1]);
 
-        builder.Stage = Stage.Update;
+        builder.Fragment = Stage.Update;
         Value hyper = builder.Input(Hyper, OptimizerOp.HyperType);
         var averaged = new List<Value> { hyper };
         HashSet<Value> tokenTables = TokenTables(graph);

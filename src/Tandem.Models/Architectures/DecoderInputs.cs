@@ -23,6 +23,9 @@ public static class DecoderInputs
     /// <summary>Name of the input with the label of each row, i32[T]; negative is not counted.</summary>
     public const string Labels = "labels";
 
+    /// <summary>Name of the input with seed and step for dropout, i64[2]; only graphs with dropout have it.</summary>
+    public const string Random = "random";
+
     /// <summary>Name of the state with the rope table, f32[2, positions, rotary / 2].</summary>
     public const string RopeTable = "rope.table";
 
@@ -34,6 +37,10 @@ public static class DecoderInputs
 
     /// <summary>The rows' positions.</summary>
     public static Value RowPositions(GraphBuilder g) => g.Input(Positions, new TensorType(DType.I32, RowSymbol.Tokens));
+
+    /// <summary>Dropout at a rate; x itself at 0.</summary>
+    public static Value Drop(GraphBuilder g, double rate, string name, Value x) =>
+        rate == 0 ? x : g.Apply(new Graph.Ops.Dropout((float)rate), name, x, g.Input(Random, Graph.Ops.Dropout.RandomType));
 
     /// <summary>Writes keys and values where <paramref name="kv"/> says and attends over them.</summary>
     public static Value Attend(GraphBuilder g, Graph.Ops.AttentionSpec spec, KvPlacement kv, int layer, Value q, Value k, Value v)

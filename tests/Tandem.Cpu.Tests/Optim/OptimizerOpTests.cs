@@ -101,7 +101,7 @@ public sealed unsafe class OptimizerOpTests
         (rows, columns, layout, threads, seed) =>
         {
             OptimizerOp op = s_optimizers[index];
-            TensorType type = Type([rows, columns], (Layout[])[Layout.RowMajor, Layout.Panel16, Layout.Panel16Transposed][layout]);
+            TensorType type = Type([rows, columns], ((Layout[])[Layout.RowMajor, Layout.Panel16, Layout.Panel16Transposed])[layout]);
             using var run = new OptimizerRun(op, new Dictionary<string, TensorType> { ["w"] = type }, threads: threads);
             float[] start = Random(rows * columns, seed);
             run.Set("w", start);

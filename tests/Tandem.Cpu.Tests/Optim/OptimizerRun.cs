@@ -24,13 +24,14 @@ internal sealed unsafe class OptimizerRun : IDisposable
         Graph = AddOptimizer.Run(builder.Build(), optimizer, options ?? new UpdateOptions { Groups = [] });
         _team = new ThreadTeam(threads);
         _instance = new CpuInstance(Plan.Compile(Graph, s_sizes, CpuBackend.Instance, threads), _team);
+        Hyper = (double*)_instance[AddOptimizer.Hyper];
     }
 
     /// <summary>The graph.</summary>
     public ModelGraph Graph { get; }
 
     /// <summary>The hyper-parameters.</summary>
-    public double* Hyper => (double*)_instance[AddOptimizer.Hyper];
+    public double* Hyper { get; }
 
     /// <summary>Memory of a parameter or state.</summary>
     public byte* this[string name] => _instance[name];

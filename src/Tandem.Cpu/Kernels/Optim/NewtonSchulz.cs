@@ -64,13 +64,6 @@ internal static unsafe class NewtonSchulz
     private static void Product(int panel, float* a, int inner, float* panels, float* c, int rows, int columns, bool load)
     {
         float* b = panels + ((nint)panel * inner * Panel), to = c + (panel * Panel);
-        int width = Math.Min(Panel, columns - (panel * Panel));
-        for (int i = 0; i < rows; i += MicroKernel.Rows)
-        {
-            int count = Math.Min(MicroKernel.Rows, rows - i);
-            float* from = a + ((nint)i * inner), at = to + ((nint)i * columns);
-            if (width == Panel) MicroKernel.Tile(from, inner, 1, b, inner, at, columns, count, load);
-            else MicroKernel.PartialColumns(from, inner, 1, b, inner, at, columns, count, width, load);
-        }
+        MatMul.Tiles<float, StoredF32>(a, inner, b, inner, to, columns, rows, Math.Min(Panel, columns - (panel * Panel)), load);
     }
 }

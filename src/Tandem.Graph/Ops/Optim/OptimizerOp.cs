@@ -38,7 +38,7 @@ public abstract record OptimizerOp : Op
     public ulong? StochasticRounding { get; init; }
 
     /// <summary>Whether weights do not influence each other, so that any number of tensors makes one op; otherwise it takes one.</summary>
-    public virtual bool IsElementwise => true;
+    public override bool IsElementwise => true;
 
     /// <summary>The states of a weight.</summary>
     public abstract IReadOnlyList<OptimizerState> StatesOf(TensorType weight);
