@@ -8,7 +8,11 @@ var root = new RootCommand("Tandem trains and serves language models. Try: tande
     TrainCommand.Create(),
     DataCommand.Create(),
     GenerateCommand.Create(),
+    ChatCommand.Create(),
+    TokenizeCommand.Create(),
+    TokenizerCommand.Create(),
     PlanCommand.Create(),
+    BenchCommand.Create(),
 };
 
 try

@@ -4,13 +4,15 @@ namespace Tandem;
 
 /// <summary>
 /// A block of native memory, 64-byte aligned and zeroed, owned by whoever created it.
-/// Pages that nobody touches are never committed by the operating system, so a large reservation costs nothing until used.
+/// Pages that nobody touches are never committed by the operating system, so a large reservation costs nothing until used. Large buffers ask for huge pages.
 /// </summary>
 public sealed unsafe class NativeBuffer : IDisposable
 {
     /// <summary>Alignment of every buffer and of every tensor inside an arena, in bytes.</summary>
     public const int Alignment = 64;
 
+    private readonly bool _isMapped;
+    private byte* _base;
     private byte* _pointer;
 
     /// <summary>Allocates <paramref name="bytes"/> zeroed bytes.</summary>
@@ -20,6 +22,14 @@ public sealed unsafe class NativeBuffer : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         Bytes = bytes;
+        _isMapped = SystemPages.Supported && bytes >= SystemPages.MinBytes;
+        if (_isMapped)
+        {
+            _pointer = _base = SystemPages.TryMap(bytes);
+            if (_base == null) throw new TandemException($"cannot allocate {bytes:N0} bytes of native memory");
+            return;
+        }
+
         try
         {
             // calloc, not aligned_alloc + clear: fresh pages are zero already and stay uncommitted.
@@ -33,7 +43,12 @@ public sealed unsafe class NativeBuffer : IDisposable
         _pointer = (byte*)(((nint)_base + Alignment - 1) & ~(nint)(Alignment - 1));
     }
 
-    private byte* _base;
+    private NativeBuffer(byte* pointer, long bytes)
+    {
+        _pointer = pointer;
+        Bytes = bytes;
+        GC.SuppressFinalize(this);
+    }
 
     /// <summary>Frees the memory of a buffer that was not disposed.</summary>
     ~NativeBuffer() => Free();
@@ -56,6 +71,9 @@ public sealed unsafe class NativeBuffer : IDisposable
     public Span<T> Span<T>()
         where T : unmanaged => new(Pointer, checked((int)(Bytes / sizeof(T))));
 
+    /// <summary>Memory of somebody else as a buffer; disposing it frees nothing.</summary>
+    internal static NativeBuffer ViewOf(byte* pointer, long bytes) => new(pointer, bytes);
+
     /// <summary>Sets every byte to zero.</summary>
     public void Clear() => NativeMemory.Clear(Pointer, (nuint)Bytes);
 
@@ -68,7 +86,8 @@ public sealed unsafe class NativeBuffer : IDisposable
 
     private void Free()
     {
-        NativeMemory.Free(_base);
+        if (!_isMapped) NativeMemory.Free(_base);
+        else if (_base != null) SystemPages.Unmap(_base, Bytes);
         _base = null;
         _pointer = null;
     }

@@ -23,6 +23,7 @@ public sealed class CpuBackend : IBackend
         [typeof(KvWrite)] = new(n => new KvWriteCall(n)),
         [typeof(Attention)] = new(n => new AttentionCall(n), AttentionCall.ScratchBytes),
         [typeof(AttentionGrad)] = new(n => new AttentionGradCall(n), AttentionGradCall.ScratchBytes),
+        [typeof(AttentionSinkGrad)] = new(n => new AttentionSinkGradCall(n)),
         [typeof(GatedActivation)] = new(n => new GatedActivationCall(n), How: Fusible.OverTiles | Fusible.Rows),
         [typeof(GatedActivationGrad)] = new(n => new GatedActivationGradCall(n), How: Fusible.OverTiles | Fusible.Rows),
         [typeof(LayerNorm)] = new(n => new LayerNormCall(n), How: Fusible.Rows),

@@ -60,6 +60,9 @@ public sealed record TrainerOptions
     /// </summary>
     public long MemoryLimit { get; init; }
 
+    /// <summary>Type that keys and values are rounded to before attention reads them: that of the cache the model is to be served with. Gradients pass the rounding unchanged.</summary>
+    public DType KeyValueType { get; init; } = DType.F32;
+
     /// <summary>Largest gradient norm; 0 does not clip.</summary>
     public double MaxGradientNorm { get; init; } = 1;
 
@@ -99,6 +102,7 @@ public sealed unsafe class Trainer : IDisposable
             Optimizer = options.Optimizer,
             Update = options.Update with { ScalesLoss = LossScaler != null },
             WeightType = model.WeightType,
+            KeyValueType = options.KeyValueType,
             Backend = CpuBackend.Instance,
             Fusions = options.Fusions,
             LogicalShards = options.LogicalShards,
@@ -127,6 +131,13 @@ public sealed unsafe class Trainer : IDisposable
 
     /// <summary>The microbatch to fill before <see cref="Accumulate"/>.</summary>
     public Batch Batch { get; }
+
+    /// <summary>Times the nodes of each step; null, as at first, does not.</summary>
+    public ExecutionProfile? Profile
+    {
+        get => _instance.Profile;
+        set => _instance.Profile = value;
+    }
 
     /// <summary>Optimizer steps taken.</summary>
     public long Step { get; internal set; }

@@ -171,14 +171,18 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 Set(n, 0, [.. In(0).Select((dh, i) => dh * In(2)[i] * Nonlinearity(op.Kind, In(1)[i]).Slope)]);
                 Set(n, 1, [.. In(0).Select((dh, i) => dh * Nonlinearity(op.Kind, In(1)[i]).Value)]);
                 break;
-            case KvWrite { HasCache: false }:
-                Set(n, 0, [.. In(0), .. In(1)]);
+            case KvWrite { HasCache: false } op:
+                Set(n, 0, [.. In(0).Concat(In(1)).Select(x => Rounded(x, op.CacheType))]);
                 break;
             case Attention op:
-                RunAttention(n, op.Spec, In(0), In(1));
+                RunAttention(n, op.Spec, In(0), In(1), n.Inputs.Count == 3 ? In(2) : null);
                 break;
             case AttentionGrad op:
-                RunAttentionGrad(n, op.Spec, In(0), In(1), In(4));
+                RunAttentionGrad(n, op.Spec, In(0), In(1), In(3), In(4));
+                break;
+            case AttentionSinkGrad op:
+                for (int i = 0; i < In(1).Length; i++)
+                    In(4)[i % op.Spec.NumHeads] -= Math.Exp(In(3)[i % op.Spec.NumHeads] - In(1)[i]) * Dot(In(0), i * op.Spec.ValueDim, In(2), i * op.Spec.ValueDim, op.Spec.ValueDim);
                 break;
             case GatherRows:
                 {
@@ -402,7 +406,7 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         return 2 / Math.Sqrt(Math.PI) * Math.Exp(-x * x) * sum;
     }
 
-    // Calls back with (query row, query head, key row, key/value head) of every visible pair of a row, row by row.
+    // Calls back with (query row, query head, first and last visible key row, key/value head), row by row.
     private void ForEachQuery(AttentionSpec s, Action<int, int, int, int, int> visit)
     {
         for (int i = 0; i < batch.NumSegments; i++)
@@ -414,45 +418,55 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         }
     }
 
-    private (double[] P, double[] DCap, double Lse) Probabilities(AttentionSpec s, double[] q, double[] blocks, int row, int head, int first, int last, int kvHead)
+    private static double Dot(double[] x, int xAt, double[] y, int yAt, int n) => Enumerable.Range(0, n).Sum(i => x[xAt + i] * y[yAt + i]);
+
+    private static double Rounded(double x, DType type) => type switch
+    {
+        DType.F16 => (double)(Half)x,
+        DType.BF16 => BitConverter.Int32BitsToSingle((BitConverter.SingleToInt32Bits((float)x) + 0x7fff + ((BitConverter.SingleToInt32Bits((float)x) >> 16) & 1)) & unchecked((int)0xffff0000)),
+        _ => x,
+    };
+
+    // Scores of the visible keys after scale and cap, and the cap's slope at each.
+    private static (double[] Scores, double[] Slope) Scores(AttentionSpec s, double[] q, double[] blocks, int row, int head, int first, int last, int kvHead)
     {
         var scores = new double[last - first + 1];
         var slope = new double[scores.Length];
         for (int j = first; j <= last; j++)
         {
-            double dot = 0;
-            for (int d = 0; d < s.HeadDim; d++) dot += q[(((row * s.NumHeads) + head) * s.HeadDim) + d] * blocks[(((j * s.NumKvHeads) + kvHead) * s.HeadDim) + d];
-            double score = dot * s.Scale;
+            double score = s.Scale * Dot(q, ((row * s.NumHeads) + head) * s.HeadDim, blocks, ((j * s.NumKvHeads) + kvHead) * s.HeadDim, s.HeadDim);
             double th = s.Softcap > 0 ? Math.Tanh(score / s.Softcap) : 0;
             scores[j - first] = s.Softcap > 0 ? s.Softcap * th : score;
             slope[j - first] = s.Softcap > 0 ? 1 - (th * th) : 1;
         }
 
-        double max = scores.Max(), sum = scores.Sum(x => Math.Exp(x - max));
-        return ([.. scores.Select(x => Math.Exp(x - max) / sum)], slope, max + Math.Log(sum));
+        return (scores, slope);
     }
 
-    private void RunAttention(Node n, AttentionSpec s, double[] q, double[] blocks)
+    private void RunAttention(Node n, AttentionSpec s, double[] q, double[] blocks, double[]? sinks)
     {
         double[] o = New(n.Outputs[0]), lse = New(n.Outputs[1]);
         int values = batch.NumRows * s.NumKvHeads * s.HeadDim;
         ForEachQuery(s, (row, head, first, last, kvHead) =>
         {
-            (double[] p, _, double l) = Probabilities(s, q, blocks, row, head, first, last, kvHead);
+            double[] scores = Scores(s, q, blocks, row, head, first, last, kvHead).Scores;
+            double max = scores.Append(sinks?[head] ?? double.NegativeInfinity).Max();
+            double l = max + Math.Log(scores.Append(sinks?[head] ?? double.NegativeInfinity).Sum(x => Math.Exp(x - max)));
             lse[(row * s.NumHeads) + head] = l;
             for (int j = first; j <= last; j++)
                 for (int d = 0; d < s.ValueDim; d++)
-                    o[(((row * s.NumHeads) + head) * s.ValueDim) + d] += p[j - first] * blocks[values + (((j * s.NumKvHeads) + kvHead) * s.ValueDim) + d];
+                    o[(((row * s.NumHeads) + head) * s.ValueDim) + d] += Math.Exp(scores[j - first] - l) * blocks[values + (((j * s.NumKvHeads) + kvHead) * s.ValueDim) + d];
         });
     }
 
-    private void RunAttentionGrad(Node n, AttentionSpec s, double[] q, double[] blocks, double[] dO)
+    private void RunAttentionGrad(Node n, AttentionSpec s, double[] q, double[] blocks, double[] lse, double[] dO)
     {
         double[] dq = New(n.Outputs[0]), dk = New(n.Outputs[1]), dv = New(n.Outputs[2]);
         int values = batch.NumRows * s.NumKvHeads * s.HeadDim;
         ForEachQuery(s, (row, head, first, last, kvHead) =>
         {
-            (double[] p, double[] slope, _) = Probabilities(s, q, blocks, row, head, first, last, kvHead);
+            (double[] scores, double[] slope) = Scores(s, q, blocks, row, head, first, last, kvHead);
+            double[] p = [.. scores.Select(x => Math.Exp(x - lse[(row * s.NumHeads) + head]))];
             var dp = new double[p.Length];
             for (int j = first; j <= last; j++)
                 for (int d = 0; d < s.ValueDim; d++)

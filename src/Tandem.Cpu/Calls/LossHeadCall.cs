@@ -64,6 +64,14 @@ internal sealed unsafe class LossHeadCall : KernelCall
         _ => MatMul.WeightGradGrid(Count, _weight.N, _weight.K, _node.Step.Workers),
     };
 
+    public override string? PartName => IsLast ? "sum" : (Phase % PhasesPerChunk) switch
+    {
+        0 => "logits",
+        1 => "softmax",
+        2 => "dx",
+        _ => "dw",
+    };
+
     private float* X => _node.In(0) + ((long)First * _weight.K);
 
     private int LossOutput => _gradient ? 1 : 0;

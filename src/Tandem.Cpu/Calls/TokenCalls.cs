@@ -2,6 +2,7 @@ using Tandem.Graph;
 
 namespace Tandem.Cpu;
 
+/// <summary>y[t] = table[ids[t]] from a table of any element type, in rows or in panels.</summary>
 internal sealed unsafe class EmbeddingCall(BoundNode node) : RowCall(node)
 {
     private readonly int _width = node.InType(0).Dims[1];
@@ -10,9 +11,22 @@ internal sealed unsafe class EmbeddingCall(BoundNode node) : RowCall(node)
 
     public override void Run(int first, int count, int worker)
     {
-        int* ids = Bound.InInts(1);
-        if (Bound.InType(0).Layout == Layout.Panel16) EmbeddingKernel.GatherPanel16<float, StoredF32>(first, count, _width, ids, Bound.In(0), Bound.Out());
-        else EmbeddingKernel.Gather<float, StoredF32>(first, count, _width, ids, Bound.In(0), Bound.Out());
+        switch (Bound.InType(0).DType)
+        {
+            case DType.F32: Run<float, StoredF32>(first, count); break;
+            case DType.BF16: Run<ushort, StoredBF16>(first, count); break;
+            case DType.F16: Run<ushort, StoredF16>(first, count); break;
+            default: throw new InvalidOperationException($"no embedding reads a table {Bound.InType(0)}; there are f32, bf16, f16");
+        }
+    }
+
+    private void Run<T, TStored>(int first, int count)
+        where T : unmanaged
+        where TStored : struct, IStoredFloat<T>
+    {
+        T* table = (T*)Bound.In(0);
+        if (Bound.InType(0).Layout == Layout.Panel16) EmbeddingKernel.GatherPanel16<T, TStored>(first, count, _width, Bound.InInts(1), table, Bound.Out());
+        else EmbeddingKernel.Gather<T, TStored>(first, count, _width, Bound.InInts(1), table, Bound.Out());
     }
 }
 

@@ -43,6 +43,9 @@ public sealed unsafe class CpuInstance : IDisposable
     /// <summary>The plan.</summary>
     public Plan Plan { get; }
 
+    /// <summary>Times every node from now on; null, as at first, times nothing and costs nothing.</summary>
+    public ExecutionProfile? Profile { get; set; }
+
     /// <summary>Memory of an input, parameter, state or output; its type is the value's.</summary>
     public byte* this[Value value] => (byte*)Address(value);
 
@@ -68,7 +71,8 @@ public sealed unsafe class CpuInstance : IDisposable
                 for (int phase = 0; phase < phases; phase++)
                 {
                     call.Phase = phase;
-                    _team.Run(call, call.Items);
+                    if (Profile == null) _team.Run(call, call.Items);
+                    else Profile.Run(_team, node, call);
                 }
             }
             catch (Exception e)

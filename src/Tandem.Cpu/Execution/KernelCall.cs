@@ -17,6 +17,9 @@ internal abstract unsafe class KernelCall : ITeamJob
     /// <summary>Number of items of the current <see cref="Phase"/>.</summary>
     public abstract int Items { get; }
 
+    /// <summary>What the current <see cref="Phase"/> does, for profiles, where phases do different things.</summary>
+    public virtual string? PartName => null;
+
     /// <inheritdoc/>
     public abstract void Run(int item, int worker);
 }

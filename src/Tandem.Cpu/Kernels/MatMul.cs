@@ -81,22 +81,32 @@ internal static unsafe partial class MatMul
     }
 
     // Lines of memory that will be read next: segments of some lines, a stride apart.
-    private struct Ahead(void* pointer, int segments, int linesPerSegment, nint segmentStride)
+    private struct Ahead
     {
-        private byte* _segment = (byte*)pointer;
-        private int _segmentsLeft = segments;
+        private readonly int _linesPerSegment;
+        private readonly nint _stride;
+        private byte* _segment;
+        private int _segmentsLeft;
         private int _line;
 
-        public int Lines { get; } = segments * linesPerSegment;
+        public Ahead(void* pointer, int segments, int linesPerSegment, nint stride)
+        {
+            _segment = (byte*)pointer;
+            _segmentsLeft = segments;
+            _linesPerSegment = linesPerSegment;
+            _stride = stride;
+        }
+
+        public readonly int Lines => _segmentsLeft * _linesPerSegment;
 
         public void Fetch(int count)
         {
             for (; Sse.IsSupported && count > 0 && _segmentsLeft > 0; count--)
             {
                 Sse.Prefetch0(_segment + (_line * 64));
-                if (++_line < linesPerSegment) continue;
+                if (++_line < _linesPerSegment) continue;
                 _line = 0;
-                _segment += segmentStride;
+                _segment += _stride;
                 _segmentsLeft--;
             }
         }

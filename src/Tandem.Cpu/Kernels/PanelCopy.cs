@@ -1,6 +1,6 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Tandem.Graph;
 
 namespace Tandem.Cpu;
 
@@ -27,7 +27,15 @@ internal static unsafe class PanelCopy
         for (; Avx.IsSupported && i <= rows - 8; i += 8)
         {
             int j = 0;
-            for (; j <= columns - 8; j += 8) Transpose8<T, TStored>(from + (i * ldFrom) + j, ldFrom, to + (j * ldTo) + i, ldTo);
+            for (; j <= columns - 8; j += 8)
+            {
+                T* a = from + (i * ldFrom) + j, b = a + (4 * ldFrom);
+                Transposition.Store8(
+                    TStored.Load8(a), TStored.Load8(a + ldFrom), TStored.Load8(a + (2 * ldFrom)), TStored.Load8(a + (3 * ldFrom)),
+                    TStored.Load8(b), TStored.Load8(b + ldFrom), TStored.Load8(b + (2 * ldFrom)), TStored.Load8(b + (3 * ldFrom)),
+                    to + (j * ldTo) + i, ldTo);
+            }
+
             for (; j < columns; j++)
                 for (int k = i; k < i + 8; k++) to[(j * ldTo) + k] = TStored.Load(from + (k * ldFrom) + j);
         }
@@ -62,37 +70,5 @@ internal static unsafe class PanelCopy
             TStored.Load8(from + i).Store(to + i);
             TStored.Load8(from + i + 8).Store(to + i + 8);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Transpose8<T, TStored>(T* from, nint ldFrom, float* to, nint ldTo)
-        where T : unmanaged
-        where TStored : struct, IStoredFloat<T>
-    {
-        Vector256<float> r0 = TStored.Load8(from), r1 = TStored.Load8(from + ldFrom), r2 = TStored.Load8(from + (2 * ldFrom)), r3 = TStored.Load8(from + (3 * ldFrom));
-        from += 4 * ldFrom;
-        Vector256<float> r4 = TStored.Load8(from), r5 = TStored.Load8(from + ldFrom), r6 = TStored.Load8(from + (2 * ldFrom)), r7 = TStored.Load8(from + (3 * ldFrom));
-
-        // Pairs of rows, then pairs of pairs, each within halves of 128 bits, then the halves.
-        Vector256<float> t0 = Avx.UnpackLow(r0, r1), t1 = Avx.UnpackHigh(r0, r1), t2 = Avx.UnpackLow(r2, r3), t3 = Avx.UnpackHigh(r2, r3);
-        Vector256<float> t4 = Avx.UnpackLow(r4, r5), t5 = Avx.UnpackHigh(r4, r5), t6 = Avx.UnpackLow(r6, r7), t7 = Avx.UnpackHigh(r6, r7);
-        const byte low = 0x44, high = 0xee, lowHalves = 0x20, highHalves = 0x31;
-        r0 = Avx.Shuffle(t0, t2, low);
-        r1 = Avx.Shuffle(t0, t2, high);
-        r2 = Avx.Shuffle(t1, t3, low);
-        r3 = Avx.Shuffle(t1, t3, high);
-        r4 = Avx.Shuffle(t4, t6, low);
-        r5 = Avx.Shuffle(t4, t6, high);
-        r6 = Avx.Shuffle(t5, t7, low);
-        r7 = Avx.Shuffle(t5, t7, high);
-        Avx.Permute2x128(r0, r4, lowHalves).Store(to);
-        Avx.Permute2x128(r1, r5, lowHalves).Store(to + ldTo);
-        Avx.Permute2x128(r2, r6, lowHalves).Store(to + (2 * ldTo));
-        Avx.Permute2x128(r3, r7, lowHalves).Store(to + (3 * ldTo));
-        to += 4 * ldTo;
-        Avx.Permute2x128(r0, r4, highHalves).Store(to);
-        Avx.Permute2x128(r1, r5, highHalves).Store(to + ldTo);
-        Avx.Permute2x128(r2, r6, highHalves).Store(to + (2 * ldTo));
-        Avx.Permute2x128(r3, r7, highHalves).Store(to + (3 * ldTo));
     }
 }

@@ -112,9 +112,9 @@ public static class AddOptimizer
             OptimizerOp op = optimizer.For(weight.Parameter.Type, tokenTables.Contains(weight.Parameter));
             if (group != null) op = op with { WeightDecay = group.WeightDecay ?? op.WeightDecay, LearningRateFactor = op.LearningRateFactor * group.LearningRateFactor };
             DType dtype = weight.Parameter.Type.DType;
-            int at = op.IsElementwise ? nodes.FindIndex(n => n.Op.Equals(op) && n.Weights[0].Parameter.Type.DType == dtype) : -1;
+            int at = op.TakesSeveral ? nodes.FindIndex(n => n.Op.Equals(op) && n.Weights[0].Parameter.Type.DType == dtype) : -1;
             if (at >= 0) nodes[at].Weights.Add(weight);
-            else nodes.Add((op.IsElementwise ? $"optimizer.{group?.Name ?? "weights"}.{dtype.Name()}" : "optimizer." + weight.Parameter.Name, op, [weight]));
+            else nodes.Add((op.TakesSeveral ? $"optimizer.{group?.Name ?? "weights"}.{dtype.Name()}" : "optimizer." + weight.Parameter.Name, op, [weight]));
         }
 
         return nodes;

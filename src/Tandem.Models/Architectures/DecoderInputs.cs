@@ -5,11 +5,7 @@ namespace Tandem.Models;
 /// <summary>Where the keys and values of a graph live.</summary>
 /// <param name="CacheType">Element type of keys and values.</param>
 /// <param name="CacheBlocks">Blocks of the cache; 0 keeps them in the batch, as training and evaluation do.</param>
-public readonly record struct KvPlacement(DType CacheType, int CacheBlocks)
-{
-    /// <summary>Keys and values of the batch's own rows in f32.</summary>
-    public static KvPlacement InBatch => new(DType.F32, 0);
-}
+public readonly record struct KvPlacement(DType CacheType, int CacheBlocks);
 
 /// <summary>What every decoder graph reads besides its weights.</summary>
 public static class DecoderInputs

@@ -10,6 +10,12 @@ public record GraphOptions
     /// <summary>Element type of the matrices.</summary>
     public DType WeightType { get; init; } = DType.F32;
 
+    /// <summary>
+    /// Type that keys and values of the batch's own are rounded to before attention reads them: that of the cache the model is to be served with.
+    /// Gradients pass the rounding unchanged.
+    /// </summary>
+    public DType KeyValueType { get; init; } = DType.F32;
+
     /// <summary>The machine whose kernels decide what can be fused; null fuses nothing.</summary>
     public IBackend? Backend { get; init; }
 

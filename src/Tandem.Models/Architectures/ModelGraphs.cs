@@ -36,8 +36,11 @@ public static class ModelGraphs
     }
 
     /// <summary>From tokens and labels to the loss.</summary>
-    public static ModelGraph Evaluate(ModelConfig config, GraphOptions? options = null, Action<string, ModelGraph>? trace = null) =>
-        Run(WithLoss(config.WithoutDropout(), "evaluate", new LinearCrossEntropy()), ForwardPasses(options ?? new GraphOptions()), trace);
+    public static ModelGraph Evaluate(ModelConfig config, GraphOptions? options = null, Action<string, ModelGraph>? trace = null)
+    {
+        options ??= new GraphOptions();
+        return Run(WithLoss(config.WithoutDropout(), "evaluate", new LinearCrossEntropy(), options), ForwardPasses(options), trace);
+    }
 
     /// <summary>From tokens and labels to gradients and the updated weights, with the config's dropout.</summary>
     /// <exception cref="TandemException">The config asks for dropout of attention probabilities.</exception>
@@ -45,7 +48,7 @@ public static class ModelGraphs
     {
         if (config.AttentionDropout > 0)
             throw new TandemException($"attention_dropout (attn_pdrop in GPT-2's spelling) is {ConfigReader.Show(config.AttentionDropout)}: dropout of attention probabilities is not supported in training; accepted: 0");
-        return Run(WithLoss(config, "train", options.Loss), TrainingPasses(options), trace);
+        return Run(WithLoss(config, "train", options.Loss, options), TrainingPasses(options), trace);
     }
 
     // The passes of each role, in order. Fusion is the last: types and order are fixed from there on.
@@ -85,10 +88,10 @@ public static class ModelGraphs
 
     private static ModelFamily Family(ModelConfig config) => ModelFamilies.Get(config.ModelType, "model config");
 
-    private static ModelGraph WithLoss(ModelConfig config, string role, LinearCrossEntropy loss)
+    private static ModelGraph WithLoss(ModelConfig config, string role, LinearCrossEntropy loss, GraphOptions options)
     {
         var g = new GraphBuilder($"{config.ModelType} {role}");
-        Value h_TH = Family(config).Hidden(g, config, KvPlacement.InBatch);
+        Value h_TH = Family(config).Hidden(g, config, new KvPlacement(options.KeyValueType, 0));
         Value labels = g.Input(DecoderInputs.Labels, new TensorType(DType.I32, RowSymbol.Tokens));
         IReadOnlyList<Value> losses = g.ApplyAll(loss, "loss", h_TH, Family(config).Head(g, config), labels);
         g.Output(Loss, losses[0]);

@@ -51,7 +51,7 @@ public sealed record Adafactor(double DecayRate, double Eps1, double Eps2, doubl
     public override double WeightDecay { get; init; } = WeightDecay;
 
     /// <inheritdoc/>
-    public override bool IsElementwise => false;
+    public override bool TakesSeveral => false;
 
     /// <inheritdoc/>
     public override IReadOnlyList<OptimizerState> StatesOf(TensorType weight)

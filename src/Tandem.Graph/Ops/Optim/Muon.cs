@@ -43,7 +43,7 @@ public sealed record Muon(double Momentum, bool Nesterov, double WeightDecay) : 
     public OptimizerOp Others { get; init; } = new AdamW(0.9, 0.95, 1e-8, WeightDecay);
 
     /// <inheritdoc/>
-    public override bool IsElementwise => false;
+    public override bool TakesSeveral => false;
 
     /// <summary>Factor of a step on a matrix of that shape.</summary>
     public double Adjustment(int rows, int columns) =>

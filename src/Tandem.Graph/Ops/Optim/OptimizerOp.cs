@@ -38,7 +38,7 @@ public abstract record OptimizerOp : Op
     public ulong? StochasticRounding { get; init; }
 
     /// <summary>Whether weights do not influence each other, so that any number of tensors makes one op; otherwise it takes one.</summary>
-    public override bool IsElementwise => true;
+    public virtual bool TakesSeveral => true;
 
     /// <summary>The states of a weight.</summary>
     public abstract IReadOnlyList<OptimizerState> StatesOf(TensorType weight);
@@ -64,7 +64,7 @@ public abstract record OptimizerOp : Op
         TensorType first = inputs[1].Type;
         int stride = OperandsOf(first);
         Require((inputs.Count - 1) % stride == 0, $"{inputs.Count - 1} operands of weights, wanted a multiple of {stride}");
-        Require(IsElementwise || inputs.Count == stride + 1, "takes one weight");
+        Require(TakesSeveral || inputs.Count == stride + 1, "takes one weight");
         for (int i = 1; i < inputs.Count; i += stride)
         {
             TensorType weight = inputs[i].Type;

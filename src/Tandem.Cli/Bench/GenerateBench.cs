@@ -1,0 +1,133 @@
+using Tandem.Cpu;
+using Tandem.Inference;
+using Tandem.Models;
+
+namespace Tandem.Cli.Bench;
+
+/// <summary>Generation with a model of SmolLM2-135M's shape: one stream beside the read bandwidth, prompts and many streams beside the products.</summary>
+internal sealed class GenerateBench : IDisposable
+{
+    private const int Prompt = 512, Streams = 16, ShortPrompt = 16;
+
+    private readonly BenchReport _report;
+    private readonly ThreadTeam _team;
+    private readonly Limits _limits;
+    private readonly int _depth;
+    private readonly List<IDisposable> _owned = [];
+    private readonly List<BenchCase> _cases = [];
+    private readonly List<Action> _addRows = [];
+
+    private GenerateBench(BenchReport report, ThreadTeam team, Limits limits, int depth)
+    {
+        _report = report;
+        _team = team;
+        _limits = limits;
+        _depth = depth;
+    }
+
+    public static void Run(BenchReport report, IReadOnlyList<DType> types, int depth, int threads, int repetitions, CancellationToken cancel)
+    {
+        using var team = new ThreadTeam(threads);
+        using var limits = new Limits(team);
+        using var bench = new GenerateBench(report, team, limits, depth);
+        foreach (DType type in types)
+        {
+            if (Products.WhyNot(type, team) is { } problem) report.Notes.Add($"weights of {type.Name()} were not measured: {problem}");
+            else bench.Add(type);
+        }
+
+        BenchCase.RunInterleaved([.. limits.Cases, .. bench._cases], repetitions, cancel);
+        limits.AddRows(report);
+        foreach (Action add in bench._addRows) add();
+    }
+
+    public void Dispose()
+    {
+        // Engines before the models whose weights they read.
+        for (int i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
+    }
+
+    private void Add(DType type)
+    {
+        ModelConfig config = BenchModels.Small135M(Math.Max(_depth, Prompt) + 4096);
+        Model model = BenchModels.Random(config, type);
+        _owned.Add(model);
+        string name = type.Name();
+        AddOneStream(model, $"{name}, one stream", ShortPrompt);
+        if (_depth > 0) AddOneStream(model, $"{name}, one stream at depth {_depth}", _depth);
+        AddPrompt(model, $"{name}, prompt of {Prompt}");
+        AddStreams(model, $"{name}, {Streams} streams");
+    }
+
+    private void AddOneStream(Model model, string name, int prompt)
+    {
+        Engine engine = Decoding(model, 1, prompt);
+        var step = new BenchCase(name, () => engine.Step());
+        _cases.Add(step);
+        double bytes = engine.Plan.ParameterBytes;
+        _addRows.Add(() =>
+        {
+            _report.Rows.Add(_limits.RatioToRead(name, step, bytes));
+            _report.Rows.Add(new BenchRow(name, 1 / step.Median, "tokens/s") { Spread = step.Spread });
+            AddAllocations(engine, name);
+        });
+    }
+
+    private void AddStreams(Model model, string name)
+    {
+        Engine engine = Decoding(model, Streams, ShortPrompt);
+        var step = new BenchCase(name, () => engine.Step());
+        _cases.Add(step);
+        _addRows.Add(() =>
+        {
+            _report.Rows.Add(_limits.RatioToPeak(name, step, 2.0 * BenchModels.MatrixParameters(model.Config) * Streams));
+            _report.Rows.Add(new BenchRow(name, Streams / step.Median, "tokens/s") { Spread = step.Spread });
+            AddAllocations(engine, name);
+        });
+    }
+
+    private void AddPrompt(Model model, string name)
+    {
+        var engine = new Engine(model, _team, new EngineOptions { MaxRows = Prompt, PrefillChunk = Prompt, MaxSequences = 1, CacheTokens = 2 * Prompt });
+        _owned.Add(engine);
+        int[] tokens = RandomFill.Tokens(Prompt, model.Config.VocabSize);
+        var options = new SamplingOptions { MaxTokens = 1, Temperature = 0, IgnoreEos = true };
+        var prompt = new BenchCase(name, () =>
+        {
+            engine.Submit(tokens, options);
+            while (engine.HasWork) engine.Step();
+        });
+        _cases.Add(prompt);
+
+        // Logits of one row only; attention is causal.
+        ModelConfig c = model.Config;
+        double head = (double)c.VocabSize * c.HiddenSize;
+        double flops = (2 * (BenchModels.MatrixParameters(c) - head) * Prompt) + (2 * head) + (2.0 * Prompt * Prompt * c.NumHeads * c.HeadDim * c.NumLayers);
+        _addRows.Add(() =>
+        {
+            _report.Rows.Add(_limits.RatioToPeak(name, prompt, flops));
+            _report.Rows.Add(new BenchRow(name, Prompt / prompt.Median, "tokens/s") { Spread = prompt.Spread });
+        });
+    }
+
+    // An engine whose sequences have their prompts behind them, with room for whatever is still measured.
+    private Engine Decoding(Model model, int sequences, int prompt)
+    {
+        int length = model.Config.MaxPositions;
+        var engine = new Engine(model, _team, new EngineOptions { MaxRows = 256, PrefillChunk = 256, MaxSequences = sequences, CacheTokens = sequences * length });
+        _owned.Add(engine);
+        var requests = new Request[sequences];
+        for (int i = 0; i < sequences; i++)
+            requests[i] = engine.Submit(RandomFill.Tokens(prompt, model.Config.VocabSize, (uint)i + 1), new SamplingOptions { MaxTokens = length, Temperature = 0, IgnoreEos = true });
+        while (requests.Any(r => r.Generated.Count == 0)) engine.Step();
+        return engine;
+    }
+
+    private void AddAllocations(Engine engine, string name)
+    {
+        const int Steps = 32;
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        for (int i = 0; i < Steps; i++) engine.Step();
+        _report.Rows.Add(new BenchRow(name, (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Steps, "managed bytes a step") { Limit = 0, LimitName = "none" });
+    }
+}
