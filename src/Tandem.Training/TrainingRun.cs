@@ -12,6 +12,7 @@ public sealed class TrainingRun : IDisposable
     private readonly TrainConfig _config;
     private readonly List<string> _warnings = [];
     private readonly FolderLock _lock;
+    private readonly StepSamples _samples = null!;
     private RunData? _data;
     private Model? _model;
     private Trainer? _trainer;
@@ -41,9 +42,13 @@ public sealed class TrainingRun : IDisposable
                 LossScaler = config.Optimizer.LossScaler,
                 MaxGradientNorm = config.Optimizer.MaxGradientNorm,
                 Loss = config.Loss,
+                LogicalShards = config.LogicalShards,
+                Recomputation = config.Recomputation,
+                MemoryLimit = config.MemoryLimit,
                 Seed = config.Seed,
             });
             _checkpoints = new CheckpointWriter(_trainer, config.OutputDir, config.Checkpoints, SaveTokenizer);
+            _samples = new StepSamples(_data.Blend, config.BatchSize);
             State = new RunState { Data = _data.Fingerprint, Config = config.Json };
             if (newest != null) Resume(newest);
         }
@@ -84,17 +89,9 @@ public sealed class TrainingRun : IDisposable
     /// <summary>One optimizer step.</summary>
     public StepResult Step()
     {
-        long tokens = 0;
-        for (int i = 0; i < _config.AccumulationSteps; i++)
-        {
-            Trainer.Batch.Clear();
-            for (int s = 0; s < _config.BatchSize; s++) Data.Blend.AddSample(Trainer.Batch, State.Samples + (i * _config.BatchSize) + s);
-            tokens += Trainer.Batch.NumRows;
-            Trainer.Accumulate();
-        }
-
-        StepResult result = Trainer.Update(_config.Schedule.At(Trainer.Step + 1));
-        State = State with { Trainer = Trainer.State, Samples = State.Samples + _config.SequencesPerStep, Tokens = State.Tokens + tokens };
+        _samples.Start(State.Samples);
+        StepResult result = Trainer.RunStep(_samples, 0, _config.AccumulationSteps, _config.Schedule.At(Trainer.Step + 1));
+        State = State with { Trainer = Trainer.State, Samples = State.Samples + _config.SequencesPerStep, Tokens = State.Tokens + _samples.Tokens };
         return result;
     }
 
@@ -176,4 +173,25 @@ public sealed class TrainingRun : IDisposable
     }
 
     private void SaveTokenizer(string folder) => TokenizerJson.Save(Tokenizer, Path.Combine(folder, TokenizerJson.FileName));
+
+    // The microbatches of one step, counted from any sample on: a run may go on with another batch size.
+    private sealed class StepSamples(Blend blend, int perBatch) : IBatchSource
+    {
+        private long _first;
+
+        /// <summary>Tokens of the step so far.</summary>
+        public long Tokens { get; private set; }
+
+        public void Start(long sample)
+        {
+            _first = sample;
+            Tokens = 0;
+        }
+
+        public void Fill(Graph.Batch batch, long index)
+        {
+            for (int i = 0; i < perBatch; i++) blend.AddSample(batch, _first + (index * perBatch) + i);
+            Tokens += batch.NumRows;
+        }
+    }
 }

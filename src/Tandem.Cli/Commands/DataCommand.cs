@@ -54,7 +54,7 @@ internal static class DataCommand
 
     private static int Build(string output, string[] inputs, TokenStoreOptions options, bool json)
     {
-        using var stop = new StopSignal("stopping; the same command goes on from here");
+        using var stop = new Interrupt("stopping; the same command goes on from here");
         using TokenStoreBuilder builder = TokenStoreBuilder.Start(output, TextInputs.Find(inputs), options);
         if (builder.WasResumed && !json) Console.WriteLine($"going on with {output}.partial");
         var clock = Stopwatch.StartNew();
@@ -66,7 +66,7 @@ internal static class DataCommand
         catch (OperationCanceledException)
         {
             Console.Error.WriteLine($"stopped; go on with: tandem data build {output} {string.Join(' ', inputs)} ...");
-            return StopSignal.ExitCode;
+            return Interrupt.ExitCode;
         }
 
         if (json) return Inspect(output, null, json: true);

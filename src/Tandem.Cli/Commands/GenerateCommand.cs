@@ -39,7 +39,7 @@ internal static class GenerateCommand
             if (text != null && file != null) throw new TandemException("a prompt and --prompts were given, wanted one of them");
             bool asJson = parse.GetValue(json);
             if (!asJson && (parse.GetValue(logProbs) != null || parse.GetValue(promptLogProbs))) throw new TandemException("--logprobs and --prompt-logprobs are shown with --json only");
-            using var stop = new StopSignal();
+            using var interrupt = new Interrupt();
             using Generator generator = sampling.Load(parse, parse.GetValue(model)!);
             if (parse.GetValue(parseSpecial)) generator.PromptSpecialTokens = Models.SpecialTokens.Parse;
             SamplingOptions options = sampling.Read(parse, generator.Defaults) with { LogProbs = parse.GetValue(logProbs) ?? 0, PromptLogProbs = parse.GetValue(promptLogProbs) };
@@ -47,15 +47,15 @@ internal static class GenerateCommand
             if (text == "-") text = Console.In.ReadToEnd();
             var clock = Stopwatch.StartNew();
             (int tokens, bool failed) = file == null && !asJson
-                ? Stream(generator, text, options, stop.Token)
-                : Many(generator, file == null ? [text] : ReadPrompts(file), options, asJson, stop.Token);
+                ? Stream(generator, text, options, interrupt.Token)
+                : Many(generator, file == null ? [text] : ReadPrompts(file), options, asJson, interrupt.Token);
             if (!parse.GetValue(quiet))
             {
                 string rate = string.Create(CultureInfo.InvariantCulture, $"{tokens} tokens in {clock.Elapsed.TotalSeconds:F2} s, {tokens / clock.Elapsed.TotalSeconds:F1} tokens/s");
                 Console.Error.WriteLine(rate);
             }
 
-            return stop.Token.IsCancellationRequested ? StopSignal.ExitCode : failed ? 1 : 0;
+            return interrupt.Token.IsCancellationRequested ? Interrupt.ExitCode : failed ? 1 : 0;
         });
         return command;
     }

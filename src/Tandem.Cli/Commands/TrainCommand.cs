@@ -27,7 +27,7 @@ internal static class TrainCommand
     {
         if (path == null) throw new TandemException("no config; accepted: tandem train CONFIG.json (docs/training.md), or tandem train --schema");
         TrainConfig config = TrainConfig.Load(path, overrides);
-        using var stop = new StopSignal("stopping after this step; again to end at once, without saving");
+        using var stop = new Interrupt("stopping after this step; again to end at once, without saving");
         using var run = new TrainingRun(config);
         foreach (string warning in run.Warnings) Console.Error.WriteLine("warning: " + warning);
         double peak = MachinePeak.Measure(run.Team);
@@ -45,7 +45,7 @@ internal static class TrainCommand
         RunEnd end = RunEnd.Finished;
         display.Show(() => end = loop.Run(stop.Token));
         Finish(run, end, Command(path, overrides));
-        return end == RunEnd.Cancelled ? StopSignal.ExitCode : 0;
+        return end == RunEnd.Cancelled ? Interrupt.ExitCode : 0;
     }
 
     private static void Describe(TrainingRun run, double peak)

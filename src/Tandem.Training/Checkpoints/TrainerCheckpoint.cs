@@ -109,9 +109,9 @@ public static unsafe class TrainerCheckpoint
         {
             Directory.CreateDirectory(runFolder);
             if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-            string config = tensors.Config.ToJson(), generation = GenerationConfig.From(tensors.Config).ToJson();
-            HfDirectoryWriter.Write(partial, config, tensors.Weights, generation);
-            if (tensors.Averages is { } averages) HfDirectoryWriter.Write(Path.Combine(partial, AveragesName), config, averages, generation);
+            string generation = GenerationConfig.From(tensors.Config).ToJson();
+            HfDirectoryWriter.Write(partial, tensors.Config.ToJson(), tensors.Weights, generation);
+            if (tensors.Averages is { } averages) HfDirectoryWriter.Write(Path.Combine(partial, AveragesName), (tensors.Config with { StoredDType = DType.F32 }).ToJson(), averages, generation);
             SafetensorsWriter.Write(Path.Combine(partial, StatesName), tensors.States);
             also?.Invoke(partial);
             Dictionary<string, (long, ulong)> files = Directory.EnumerateFiles(partial, "*", SearchOption.AllDirectories)

@@ -25,8 +25,8 @@ internal sealed unsafe class TrainerSnapshot : IDisposable
             list.Add((name, type, (nint)live, copies ? new NativeBuffer(type.RowBytes) : null));
     }
 
-    /// <summary>The model's config.</summary>
-    public ModelConfig Config => _trainer.Model.Config;
+    /// <summary>The model's config, with the element type of the weights.</summary>
+    public ModelConfig Config => _trainer.Model.Config with { StoredDType = _trainer.Model.WeightType };
 
     /// <summary>The weights.</summary>
     public IReadOnlyList<TensorSource> Weights => [.. _weights.Select(w => Source(w.Name, w))];

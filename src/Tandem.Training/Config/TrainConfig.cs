@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Tandem.Graph.Ops;
+using Tandem.Graph.Passes;
 using Tandem.Models;
 
 namespace Tandem.Training;
@@ -19,6 +20,9 @@ public sealed partial record TrainConfig
         new("max_steps", "integer", "", "1 to 2147483647", "Optimizer steps"),
         new("per_device_train_batch_size", "integer", "8", "1 to 65536", "Sequences of a microbatch"),
         new("gradient_accumulation_steps", "integer", "1", "1 to 65536", "Microbatches of a step; the loss is a sum over tokens divided by the step's count"),
+        new("logical_shards", "integer", "1", "a power of two that divides gradient_accumulation_steps", "Parts of a step whose gradients are added as a balanced tree: runs with equal ones have equal bits, whoever computes them"),
+        new("gradient_checkpointing", "boolean", "false", "true or false", "Whether activations are computed again in the backward pass instead of kept; changes no bit"),
+        new("memory_limit_mib", "integer", "0", "0 to 16777216", "Mebibytes that the planned step may take; as few activations are recomputed as make it fit; 0 is no limit"),
         new("label_smoothing_factor", "number", "0", "0 to 0.999", "Share of each target that is spread evenly over the vocabulary"),
         new("z_loss", "number", "0", "0 to 1000", "Coefficient of the squared logarithm of the softmax' sum, added to the loss"),
         new("seed", "integer", "42", "0 to 2147483647", "Seed of initial weights, order of samples, split"),
@@ -68,6 +72,15 @@ public sealed partial record TrainConfig
 
     /// <summary>The loss.</summary>
     public required LinearCrossEntropy Loss { get; init; }
+
+    /// <summary>Logical data shards of a step.</summary>
+    public required int LogicalShards { get; init; }
+
+    /// <summary>Activations that are computed again.</summary>
+    public required Recomputation Recomputation { get; init; }
+
+    /// <summary>Bytes that the planned step may take; 0 is no limit.</summary>
+    public required long MemoryLimit { get; init; }
 
     /// <summary>The optimizer, the precision, the averages.</summary>
     public required OptimizerConfig Optimizer { get; init; }
@@ -127,6 +140,9 @@ public sealed partial record TrainConfig
             MaxSteps = steps,
             BatchSize = reader.Int("per_device_train_batch_size", 1, 65536, 8),
             AccumulationSteps = reader.Int("gradient_accumulation_steps", 1, 65536, 1),
+            LogicalShards = reader.Int("logical_shards", 1, 65536, 1),
+            Recomputation = reader.Bool("gradient_checkpointing", false) ? Recomputation.Full : Recomputation.None,
+            MemoryLimit = (long)reader.Int("memory_limit_mib", 0, 1 << 24, 0) << 20,
             Loss = new LinearCrossEntropy((float)reader.Number("label_smoothing_factor", 0, 0.999, 0), (float)reader.Number("z_loss", 0, 1000, 0)),
             Optimizer = OptimizerConfig.Read(reader, seed),
             Schedule = ScheduleConfig.Read(reader, steps),
@@ -142,6 +158,7 @@ public sealed partial record TrainConfig
         };
         if (config.Evaluation.Steps > 0 && data.ValidationFraction == 0 && data.ValidationFiles.Count == 0)
             reader.Conflict("eval_steps is given without a validation text; accepted: data.validation_fraction or data.validation_files, or eval_steps 0");
+        if (!int.IsPow2(config.LogicalShards) || config.AccumulationSteps % config.LogicalShards != 0) reader.Mistake("logical_shards", $"a power of two that divides gradient_accumulation_steps, {config.AccumulationSteps}");
         if ((long)config.BatchSize * data.SequenceLength > 1 << 27) reader.Conflict($"per_device_train_batch_size {config.BatchSize} times data.sequence_length {data.SequenceLength} is above {1 << 27} tokens; accepted: more gradient_accumulation_steps instead");
         ConfigSection.RequireAllRead(reader, place, known);
         reader.ThrowIfMistaken();

@@ -17,8 +17,8 @@ public readonly record struct ReaderPlace(int File, long Offset, long Line);
 public readonly record struct TextPiece(string Text, int Bytes, bool EndsDocument);
 
 /// <summary>
-/// Reads documents from files, a chunk of pieces at a time, so that a text may be larger than memory. A long text is cut only where a letter or digit is followed by white
-/// space: there words end, so the pieces have the tokens of the whole.
+/// Reads documents from files, a chunk of pieces at a time, so that a text may be larger than memory. A long text is cut only where a letter or digit is followed by a space:
+/// there words end for every kind of tokenizer, also for one that puts a space before a text without, so the pieces have the tokens of the whole.
 /// </summary>
 /// <param name="inputs">The files.</param>
 /// <param name="jsonKey">Key of the text in JSON lines.</param>
@@ -100,7 +100,7 @@ public sealed class DocumentReader(IReadOnlyList<TextInput> inputs, string jsonK
     private void Fill(int bytes)
     {
         if (_end - _start >= bytes || _atEnd) return;
-        if (bytes > MostBytes) throw new TandemException($"'{inputs[Place.File].Path}', byte {Place.Offset}: more than {MostBytes:N0} bytes without a place to cut; accepted: a line break, or white space behind a letter, now and then");
+        if (bytes > MostBytes) throw new TandemException($"'{inputs[Place.File].Path}', byte {Place.Offset}: more than {MostBytes:N0} bytes without a place to cut; accepted: a line break in JSON lines, a space behind a letter in a text, now and then");
         if (_start > 0) Buffer.BlockCopy(_buffer, _start, _buffer, 0, _end - _start);
         (_start, _end) = (0, _end - _start);
         if (_buffer.Length < bytes) Array.Resize(ref _buffer, bytes);
@@ -217,13 +217,12 @@ public sealed class DocumentReader(IReadOnlyList<TextInput> inputs, string jsonK
         throw new TandemException($"'{path}' is not UTF-8: byte 0x{bytes[at]:x2} at {Place.Offset + skipped + at} (line {line}); accepted: UTF-8 text");
     }
 
-    // The last place where a letter or digit is followed by white space; 0 if there is none.
+    // The last place where a letter or digit is followed by a space; 0 if there is none.
     private static int LastWordEnd(ReadOnlySpan<byte> bytes)
     {
         for (int i = bytes.Length - 1; i > 0; i--)
         {
-            if (bytes[i] is not ((byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t')) continue;
-            if (Rune.DecodeLastFromUtf8(bytes[..i], out Rune rune, out _) == System.Buffers.OperationStatus.Done && Rune.IsLetterOrDigit(rune)) return i;
+            if (bytes[i] == ' ' && Rune.DecodeLastFromUtf8(bytes[..i], out Rune rune, out _) == System.Buffers.OperationStatus.Done && Rune.IsLetterOrDigit(rune)) return i;
         }
 
         return 0;

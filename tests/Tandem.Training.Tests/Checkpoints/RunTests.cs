@@ -11,9 +11,11 @@ public sealed class RunTests : IDisposable
 
     [Theory]
     [InlineData]
-    [InlineData("optim=muon", "ema_decay=0.9", "gradient_accumulation_steps=3")]
-    [InlineData("optim=adafactor", "adafactor_beta1=0.9", "data.packing=windows")]
-    [InlineData("optim=lion", "data.packing=random", "save_in_background=false")]
+    [InlineData("optim=muon", "ema_decay=0.9", "gradient_accumulation_steps=4", "logical_shards=2", "gradient_checkpointing=true")]
+    [InlineData("optim=adafactor", "adafactor_beta1=0.9", "data.packing=windows", "save_in_background=false")]
+    [InlineData("bf16=true", "optim=adafactor", "adafactor_beta1=0.9", "data.packing=windows")]
+    [InlineData("fp16=true", "optim=lion", "fp16_growth_interval=2", "data.packing=random")]
+    [InlineData("bf16=true", "stochastic_rounding=true")]
     public void A_run_that_is_stopped_and_goes_on_ends_with_the_same_bits(params string[] overrides)
     {
         byte[][] through = Train(_folder.Config("a", overrides));
@@ -133,7 +135,7 @@ public sealed class RunTests : IDisposable
     [Fact]
     public void Averages_are_saved_as_a_model_of_their_own()
     {
-        TrainConfig config = _folder.Config("a", "ema_decay=0.5");
+        TrainConfig config = _folder.Config("a", "ema_decay=0.5", "bf16=true");
         using var run = new TrainingRun(config);
         for (int i = 0; i < 3; i++) run.Step();
         string saved = run.Save();
