@@ -6,46 +6,87 @@ using Tandem.Training;
 namespace Tandem.Cli;
 
 /// <summary>Shows a run: a progress bar with loss, rate and time left on a terminal, a line now and then elsewhere.</summary>
-internal static class TrainingDisplay
+internal sealed class TrainingDisplay(long first, long last, int logEvery)
 {
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private ProgressTask? _task;
+    private long _tokens;
+    private double _smoothed = double.NaN;
+
     /// <summary>Runs steps <paramref name="first"/> + 1 to <paramref name="last"/> and gives the losses.</summary>
     public static List<double> Run(long first, long last, Func<long, StepResult> step, CancellationToken cancel, int logEvery = 50)
     {
         var losses = new List<double>();
-        var clock = Stopwatch.StartNew();
-        long tokens = 0;
-        void Steps(Action<long, string>? show)
+        var display = new TrainingDisplay(first, last, logEvery);
+        display.Show(() =>
         {
             for (long i = first + 1; i <= last && !cancel.IsCancellationRequested; i++)
             {
                 StepResult result = step(i);
                 losses.Add(result.Loss);
-                tokens += result.Valid;
-                string text = string.Create(CultureInfo.InvariantCulture, $"loss {result.Loss:F3}  norm {result.GradientNorm:F2}  {tokens / clock.Elapsed.TotalSeconds:F0} tokens/s");
-                if (result.SkippedFor != null) Console.Error.WriteLine($"step {i} skipped: the gradient of {result.SkippedFor} is not finite");
-                if (show != null) show(i, text);
-                else if (i % logEvery == 0 || i == last) Console.WriteLine($"step {i}/{last}  {text}  {Left(clock.Elapsed, i - first, last - first)}");
+                if (result.SkippedFor != null) display.Warn($"step {i} skipped: the gradient of {result.SkippedFor} is not finite");
+                display.Stepped(i, result, result.Valid, 0);
             }
-        }
+        });
+        return losses;
+    }
 
+    /// <summary>Shows progress while <paramref name="work"/> runs.</summary>
+    public void Show(Action work)
+    {
         if (Console.IsOutputRedirected)
         {
-            Steps(null);
-            return losses;
+            work();
+            return;
         }
 
         AnsiConsole.Progress()
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 24 }, new PercentageColumn(), new RemainingTimeColumn())
             .Start(context =>
             {
-                ProgressTask task = context.AddTask("training", maxValue: last - first);
-                Steps((i, text) =>
-                {
-                    task.Value = i - first;
-                    task.Description = Markup.Escape($"step {i}/{last}  {text}");
-                });
+                _task = context.AddTask("training", maxValue: Math.Max(1, last - first));
+                work();
             });
-        return losses;
+        _task = null;
+    }
+
+    /// <summary>After a step.</summary>
+    /// <param name="step">Its number.</param>
+    /// <param name="result">What it did.</param>
+    /// <param name="tokens">Its tokens.</param>
+    /// <param name="peakShare">Share of the matrix peak; 0 is not shown.</param>
+    public void Stepped(long step, StepResult result, long tokens, double peakShare)
+    {
+        if (result.SkippedFor != null) return;
+        _tokens += tokens;
+        _smoothed = double.IsNaN(_smoothed) ? result.Loss : (0.9 * _smoothed) + (0.1 * result.Loss);
+        bool isLine = _task == null && (step % logEvery == 0 || step == last || step == first + 1);
+        if (_task == null && !isLine) return;
+        string peak = peakShare > 0 ? string.Create(CultureInfo.InvariantCulture, $"  {peakShare:P0} of peak") : "";
+        string text = string.Create(CultureInfo.InvariantCulture, $"loss {(_task != null ? _smoothed : result.Loss):F3}  norm {result.GradientNorm:F2}  {_tokens / _clock.Elapsed.TotalSeconds:N0} tokens/s{peak}");
+        if (_task != null)
+        {
+            _task.Value = step - first;
+            _task.Description = Markup.Escape($"step {step}/{last}  {text}");
+        }
+        else
+        {
+            Console.WriteLine($"step {step}/{last}  {text}  {Left(_clock.Elapsed, step - first, last - first)}");
+        }
+    }
+
+    /// <summary>A line of its own.</summary>
+    public void Line(string text)
+    {
+        if (_task != null) AnsiConsole.WriteLine(text);
+        else Console.WriteLine(text);
+    }
+
+    /// <summary>A warning.</summary>
+    public void Warn(string text)
+    {
+        if (_task != null) AnsiConsole.WriteLine("warning: " + text);
+        else Console.Error.WriteLine("warning: " + text);
     }
 
     /// <summary>The losses as a curve of characters.</summary>
@@ -67,6 +108,9 @@ internal static class TrainingDisplay
         return string.Join('\n', lines);
     }
 
-    private static string Left(TimeSpan elapsed, long done, long all) =>
-        (elapsed / done * (all - done)).ToString(@"m\:ss", CultureInfo.InvariantCulture) + " left";
+    private static string Left(TimeSpan elapsed, long done, long all)
+    {
+        TimeSpan left = elapsed / Math.Max(1, done) * (all - done);
+        return left.ToString(left.TotalHours >= 1 ? @"h\:mm\:ss" : @"m\:ss", CultureInfo.InvariantCulture) + " left";
+    }
 }

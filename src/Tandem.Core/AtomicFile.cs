@@ -122,7 +122,7 @@ public sealed unsafe class AtomicFile : IDisposable
         {
             _stream.Dispose();
         }
-        catch (IOException)
+        catch (Exception e) when (FileErrors.IsFileError(e))
         {
             // The buffered rest of a file that is thrown away did not fit on a full disk; the error that led here is already on its way.
         }

@@ -43,6 +43,13 @@ public sealed unsafe class NativeBuffer : IDisposable
         _pointer = (byte*)(((nint)_base + Alignment - 1) & ~(nint)(Alignment - 1));
     }
 
+    private NativeBuffer(byte* pointer, long bytes)
+    {
+        _pointer = pointer;
+        Bytes = bytes;
+        GC.SuppressFinalize(this);
+    }
+
     /// <summary>Frees the memory of a buffer that was not disposed.</summary>
     ~NativeBuffer() => Free();
 
@@ -63,6 +70,9 @@ public sealed unsafe class NativeBuffer : IDisposable
     /// <summary>A view of the memory as elements of <typeparamref name="T"/>.</summary>
     public Span<T> Span<T>()
         where T : unmanaged => new(Pointer, checked((int)(Bytes / sizeof(T))));
+
+    /// <summary>Memory of somebody else as a buffer; disposing it frees nothing.</summary>
+    internal static NativeBuffer ViewOf(byte* pointer, long bytes) => new(pointer, bytes);
 
     /// <summary>Sets every byte to zero.</summary>
     public void Clear() => NativeMemory.Clear(Pointer, (nuint)Bytes);

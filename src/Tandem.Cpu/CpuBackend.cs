@@ -8,27 +8,45 @@ public sealed class CpuBackend : IBackend
 {
     private static readonly Dictionary<Type, Entry> Entries = new()
     {
-        [typeof(Add)] = new(n => new AddCall(n)),
-        [typeof(Embedding)] = new(n => new EmbeddingCall(n)),
+        [typeof(Add)] = new(n => new AddCall(n), How: Fusible.OverTiles | Fusible.Rows),
+        [typeof(Embedding)] = new(n => new EmbeddingCall(n), How: Fusible.Rows),
+        [typeof(Fused)] = new(FusedCalls.Bind, FusedCalls.ScratchBytes),
         [typeof(EmbeddingGrad)] = new(n => new EmbeddingGradCall(n)),
-        [typeof(Linear)] = new(n => new LinearCall(n)),
-        [typeof(LinearInputGrad)] = new(n => new LinearInputGradCall(n), (_, _, workers) => workers * MatMul.InputGradScratch),
-        [typeof(LinearWeightGrad)] = new(n => new LinearWeightGradCall(n), (_, _, workers) => workers * MatMul.WeightGradScratch),
+        [typeof(Linear)] = new(n => new LinearCall(n), LinearCall.ScratchBytes, Fusible.Beside | Fusible.Tiles),
+        [typeof(LinearInputGrad)] = new(n => new LinearInputGradCall(n), LinearCall.ScratchBytes, Fusible.Beside),
+        [typeof(LinearWeightGrad)] = new(n => new LinearWeightGradCall(n), LinearCall.ScratchBytes, Fusible.Beside),
         [typeof(BiasGrad)] = new(n => new BiasGradCall(n)),
-        [typeof(RmsNorm)] = new(n => new RmsNormCall(n)),
-        [typeof(RmsNormGrad)] = new(n => new RmsNormGradCall(n)),
+        [typeof(RmsNorm)] = new(n => new RmsNormCall(n), How: Fusible.Rows),
+        [typeof(RmsNormGrad)] = new(n => new RmsNormGradCall(n), How: Fusible.Rows),
         [typeof(RmsNormWeightGrad)] = new(n => new RmsNormWeightGradCall(n)),
-        [typeof(Rope)] = new(n => new RopeCall(n)),
+        [typeof(Rope)] = new(n => new RopeCall(n), How: Fusible.Rows),
         [typeof(KvWrite)] = new(n => new KvWriteCall(n)),
         [typeof(Attention)] = new(n => new AttentionCall(n), AttentionCall.ScratchBytes),
         [typeof(AttentionGrad)] = new(n => new AttentionGradCall(n), AttentionGradCall.ScratchBytes),
-        [typeof(GatedActivation)] = new(n => new GatedActivationCall(n)),
-        [typeof(GatedActivationGrad)] = new(n => new GatedActivationGradCall(n)),
+        [typeof(AttentionSinkGrad)] = new(n => new AttentionSinkGradCall(n)),
+        [typeof(GatedActivation)] = new(n => new GatedActivationCall(n), How: Fusible.OverTiles | Fusible.Rows),
+        [typeof(GatedActivationGrad)] = new(n => new GatedActivationGradCall(n), How: Fusible.OverTiles | Fusible.Rows),
+        [typeof(LayerNorm)] = new(n => new LayerNormCall(n), How: Fusible.Rows),
+        [typeof(LayerNormGrad)] = new(n => new LayerNormGradCall(n), How: Fusible.Rows),
+        [typeof(LayerNormWeightGrad)] = new(n => new LayerNormWeightGradCall(n)),
+        [typeof(Activation)] = new(n => new ActivationCall(n), How: Fusible.OverTiles | Fusible.Rows),
+        [typeof(ActivationGrad)] = new(n => new ActivationGradCall(n), How: Fusible.OverTiles | Fusible.Rows),
+        [typeof(SplitColumns)] = new(n => new SplitColumnsCall(n), How: Fusible.Rows),
+        [typeof(JoinColumns)] = new(n => new JoinColumnsCall(n), How: Fusible.Rows),
+        [typeof(Dropout)] = new(n => new DropoutCall(n), How: Fusible.Rows),
         [typeof(GatherRows)] = new(n => new GatherRowsCall(n)),
         [typeof(LinearCrossEntropy)] = new(n => new LossHeadCall(n), LossHeadCall.ScratchBytes),
         [typeof(LinearCrossEntropyGrad)] = new(n => new LossHeadCall(n), LossHeadCall.ScratchBytes),
+        [typeof(MergeShards)] = new(n => new ShardCall(n)),
+        [typeof(ParkShards)] = new(n => new ShardCall(n)),
         [typeof(GlobalNorm)] = new(n => new GlobalNormCall(n), GlobalNormCall.ScratchBytes),
-        [typeof(AdamW)] = new(n => new AdamWCall(n)),
+        [typeof(AdamW)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Adam)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Sgd)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Lion)] = new(n => new ElementwiseOptimizerCall(n)),
+        [typeof(Adafactor)] = new(n => new AdafactorCall(n), AdafactorCall.ScratchBytes),
+        [typeof(Muon)] = new(n => new MuonCall(n), MuonCall.ScratchBytes),
+        [typeof(Ema)] = new(n => new EmaCall(n)),
     };
 
     private CpuBackend()
@@ -44,6 +62,9 @@ public sealed class CpuBackend : IBackend
     /// <inheritdoc/>
     public long ScratchBytes(Node node, StepSizes bounds, int workers) => Find(node).Scratch?.Invoke(node, bounds, workers) ?? 0;
 
+    /// <inheritdoc/>
+    public Fusible FusibleAs(Node node) => Entries.GetValueOrDefault(node.Op.GetType())?.How ?? Fusible.No;
+
     internal static KernelCall Bind(BoundNode node) => Find(node.Node).Bind(node);
 
     private static Entry Find(Node node) =>
@@ -51,5 +72,5 @@ public sealed class CpuBackend : IBackend
             ? entry
             : throw new GraphException($"the cpu backend has no kernel for {node.Op.Describe()} ({node.Name}); it has {string.Join(", ", Entries.Keys.Select(t => t.Name))}");
 
-    private sealed record Entry(Func<BoundNode, KernelCall> Bind, Func<Node, StepSizes, int, long>? Scratch = null);
+    private sealed record Entry(Func<BoundNode, KernelCall> Bind, Func<Node, StepSizes, int, long>? Scratch = null, Fusible How = Fusible.No);
 }

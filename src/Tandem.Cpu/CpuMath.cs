@@ -5,4 +5,7 @@ public static unsafe class CpuMath
 {
     /// <summary>Natural logarithm of the softmax of logits[n] at <paramref name="id"/>: the bits of the loss's own.</summary>
     public static float LogProb(float* logits, int n, int id) => SoftmaxKernel.LogProb(logits, n, id);
+
+    /// <summary>The same at <paramref name="count"/> ids of one row.</summary>
+    public static void LogProbs(float* logits, int n, int* ids, int count, float* logProbs) => SoftmaxKernel.LogProbs(logits, n, ids, count, logProbs);
 }

@@ -36,16 +36,17 @@ public sealed class GradientBuilder
         var builder = new GradientBuilder(graph, isTrained ?? (_ => true));
         Node[] forward = graph.Nodes.ToArray();
         builder.MarkNeeded(forward);
-        Stage before = graph.Stage;
-        graph.Stage = Stage.Backward;
+        (Fragment fragment, int block) = (graph.Fragment, graph.CurrentBlock);
+        graph.Fragment = Stage.Backward;
         builder._gradients[loss] = loss;
         for (int i = forward.Length - 1; i >= 0; i--)
         {
             Node node = forward[i];
+            graph.CurrentBlock = node.Block;
             if (node.Outputs.Any(builder._gradients.ContainsKey) && node.Inputs.Any(builder.Needs)) node.Op.Gradient(node, builder);
         }
 
-        graph.Stage = before;
+        (graph.Fragment, graph.CurrentBlock) = (fragment, block);
         return builder._parameters.OrderBy(p => p.Id).Select(p => (p, builder._accumulators[p])).ToArray();
     }
 

@@ -41,5 +41,5 @@ public sealed class ModelGraph
         ?? throw new GraphException($"graph '{Name}' has no input, parameter or state '{name}'");
 
     /// <summary>One line a node, as <c>tandem plan</c> prints it.</summary>
-    public override string ToString() => string.Join('\n', Nodes.Select(n => $"{n.Id,5} {n.Stage,-8} {n}"));
+    public override string ToString() => string.Join('\n', Nodes.Select(n => $"{n.Id,5} {n.Fragment,-8} {n}"));
 }

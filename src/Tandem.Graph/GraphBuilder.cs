@@ -9,12 +9,16 @@ public sealed class GraphBuilder
     private readonly Dictionary<string, Value> _outputs = [];
     private readonly string _graphName;
     private string _prefix = "";
+    private int _numBlocks;
 
     /// <summary>Starts an empty graph.</summary>
     public GraphBuilder(string name) => _graphName = name;
 
-    /// <summary>The stage of nodes added from now on.</summary>
-    public Stage Stage { get; set; } = Stage.Forward;
+    /// <summary>The fragment of nodes added from now on.</summary>
+    public Fragment Fragment { get; set; } = Stage.Forward;
+
+    /// <summary>The block of nodes added from now on; -1 outside of blocks.</summary>
+    public int CurrentBlock { get; set; } = -1;
 
     /// <summary>The nodes so far.</summary>
     public IReadOnlyList<Node> Nodes => _nodes;
@@ -25,9 +29,17 @@ public sealed class GraphBuilder
     /// <summary>Puts <paramref name="name"/> and a dot before all names until the result is disposed.</summary>
     public NameScope Scope(string name)
     {
-        string before = _prefix;
+        var before = new NameScope(this, _prefix, CurrentBlock);
         _prefix += name + ".";
-        return new NameScope(this, before);
+        return before;
+    }
+
+    /// <summary>A scope that is also the next of the model's repeated blocks: the unit of recomputation and of pipeline stages.</summary>
+    public NameScope Block(string name)
+    {
+        NameScope before = Scope(name);
+        CurrentBlock = _numBlocks++;
+        return before;
     }
 
     /// <summary>Declares a weight under its checkpoint name; the same name twice gives the same weight.</summary>
@@ -60,7 +72,7 @@ public sealed class GraphBuilder
             throw new GraphException($"{_prefix}{name}: {e.Message}; operands: {string.Join(", ", operands.Select(v => v.ToString()))}");
         }
 
-        var node = new Node(_nodes.Count, op, _prefix + name, Stage, operands);
+        var node = new Node(_nodes.Count, op, _prefix + name, Fragment, CurrentBlock, operands);
         var outputs = new Value[types.Length];
         for (int i = 0; i < types.Length; i++)
         {
@@ -103,15 +115,17 @@ public sealed class GraphBuilder
     public readonly struct NameScope : IDisposable
     {
         private readonly GraphBuilder _builder;
-        private readonly string _before;
+        private readonly string _prefix;
+        private readonly int _block;
 
-        internal NameScope(GraphBuilder builder, string before)
+        internal NameScope(GraphBuilder builder, string prefix, int block)
         {
             _builder = builder;
-            _before = before;
+            _prefix = prefix;
+            _block = block;
         }
 
         /// <inheritdoc/>
-        public void Dispose() => _builder._prefix = _before;
+        public void Dispose() => (_builder._prefix, _builder.CurrentBlock) = (_prefix, _block);
     }
 }

@@ -26,6 +26,12 @@ public abstract record Op
     /// <summary>The layout an operand must lie in; null if any will do.</summary>
     public virtual Layout? WantedLayout(int input) => null;
 
+    /// <summary>Whether each element of a result depends on the same element of the operands only.</summary>
+    public virtual bool IsElementwise => false;
+
+    /// <summary>Whether computing the results again costs about as much as reading them: not so for products and attention.</summary>
+    public virtual bool IsCheapToRepeat => true;
+
     /// <summary>Floating-point operations of one execution; a multiply-add counts two.</summary>
     public virtual long Flops(Node node, StepSizes sizes) => 0;
 

@@ -53,31 +53,16 @@ public sealed class Value
     public override string ToString() => $"%{Id}:{Name} {Type}";
 }
 
-/// <summary>The part of a step a node belongs to; the step table runs stages, microbatch by microbatch.</summary>
-public enum Stage : byte
-{
-    /// <summary>From inputs to outputs or losses.</summary>
-    Forward,
-
-    /// <summary>From losses to gradients.</summary>
-    Backward,
-
-    /// <summary>Sums over all gradients: the global norm.</summary>
-    Reduce,
-
-    /// <summary>The optimizer.</summary>
-    Update,
-}
-
 /// <summary>One op applied to values.</summary>
 public sealed class Node
 {
-    internal Node(int id, Op op, string name, Stage stage, Value[] inputs)
+    internal Node(int id, Op op, string name, Fragment fragment, int block, Value[] inputs)
     {
         Id = id;
         Op = op;
         Name = name;
-        Stage = stage;
+        Fragment = fragment;
+        Block = block;
         Inputs = inputs;
     }
 
@@ -90,8 +75,14 @@ public sealed class Node
     /// <summary>Logical name, for example <c>layers.3.mlp.down</c>.</summary>
     public string Name { get; }
 
-    /// <summary>Part of the step.</summary>
-    public Stage Stage { get; }
+    /// <summary>Part of the step that the step table runs as a whole.</summary>
+    public Fragment Fragment { get; }
+
+    /// <summary>Stage of the fragment.</summary>
+    public Stage Stage => Fragment.Stage;
+
+    /// <summary>Which of the model's repeated blocks (layers) the node belongs to; -1 if none. Gradients belong to the block of what they are gradients of.</summary>
+    public int Block { get; }
 
     /// <summary>Operands, in the op's order.</summary>
     public IReadOnlyList<Value> Inputs { get; }

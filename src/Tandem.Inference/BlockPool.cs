@@ -6,7 +6,11 @@ internal sealed class BlockPool
     private readonly PriorityQueue<int, int> _free = new();
     private int _untouched;
 
-    public BlockPool(int capacity) => Capacity = capacity;
+    public BlockPool(int capacity)
+    {
+        Capacity = capacity;
+        _free.EnsureCapacity(capacity);
+    }
 
     /// <summary>Blocks in all.</summary>
     public int Capacity { get; }

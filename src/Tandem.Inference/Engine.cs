@@ -5,57 +5,56 @@ using Tandem.Models;
 
 namespace Tandem.Inference;
 
-/// <summary>Sizes of an engine.</summary>
-public sealed record EngineOptions
-{
-    /// <summary>Rows of a step at the most.</summary>
-    public int MaxRows { get; init; } = 256;
-
-    /// <summary>Sequences of a step at the most.</summary>
-    public int MaxSequences { get; init; } = 64;
-
-    /// <summary>Rows of one prompt in one step at the most.</summary>
-    public int PrefillChunk { get; init; } = 256;
-
-    /// <summary>Longest sequence, prompt included; 0 is the model's own limit.</summary>
-    public int MaxLength { get; init; }
-
-    /// <summary>Tokens that the key/value cache can hold; 0 is four sequences of the longest kind.</summary>
-    public int CacheTokens { get; init; }
-
-    /// <summary>Element type of keys and values.</summary>
-    public DType CacheType { get; init; } = DType.F32;
-}
-
 /// <summary>
 /// Generates for many requests at once: every step takes one row of each running sequence and chunks of prompts, in order of arrival, within a budget of rows.
-/// A sequence that finds no free block pushes out the latest one, which is computed again later; its tokens stay the same. Not thread-safe.
+/// A sequence that finds no free block pushes out the latest one, which is computed again later; its tokens stay the same.
+/// A step and a token allocate nothing on the managed heap. Not thread-safe.
 /// </summary>
 public sealed unsafe class Engine : IDisposable
 {
     private readonly CpuInstance _instance;
     private readonly Batch _batch;
     private readonly BlockPool _pool;
+    private readonly KvCache _cache;
+    private readonly Sampler _sampler;
+    private readonly int[] _eos;
+    private readonly int _maxSampled;
     private readonly LinkedList<Request> _waiting = new();
-    private readonly List<Request> _running = [];
-    private readonly List<(Request Request, int Rows, int Sampled)> _scheduled = [];
-    private readonly float[] _logits;
+    private readonly List<Request> _running;
+    private readonly List<Request> _order;
+    private readonly List<Scheduled> _scheduled;
     private long _nextId;
 
     /// <summary>Compiles the model's graph for these sizes and reserves the cache; memory of the cache is committed when it is first used.</summary>
+    /// <exception cref="TandemException">An option is out of range.</exception>
     public Engine(Model model, ThreadTeam team, EngineOptions? options = null)
     {
         Model = model;
         Options = options ?? new EngineOptions();
+        Options.Validate();
         MaxLength = Options.MaxLength > 0 ? Math.Min(Options.MaxLength, model.Config.MaxPositions) : model.Config.MaxPositions;
-        int cacheTokens = Options.CacheTokens > 0 ? Options.CacheTokens : 4 * MaxLength;
-        int blocks = (cacheTokens + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
-        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheType, blocks), model.WeightType);
-        Plan = Plan.Compile(graph, StepSizes.ForServing(Options.MaxRows, Options.MaxSequences), CpuBackend.Instance, team.Workers);
+        long cacheTokens = Options.CacheTokens > 0 ? Options.CacheTokens : 4L * MaxLength;
+        int blocks = (int)Math.Min(int.MaxValue, (cacheTokens + BatchView.BlockTokens - 1) / BatchView.BlockTokens);
+        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheType, blocks), new GraphOptions { WeightType = model.WeightType, Backend = CpuBackend.Instance, Fusions = Options.Fusions });
+        StepSizes bounds = StepSizes.ForServing(Options.MaxRows, Options.MaxSequences);
+
+        // Prompts whose log-probabilities are wanted sample all their rows: not one a step, where there is one sequence only.
+        bounds = bounds with { Sampled = Math.Max(bounds.Sampled, Math.Min(Options.MaxRows, 16)) };
+        Plan = Plan.Compile(graph, bounds, CpuBackend.Instance, team.Workers);
+        _maxSampled = bounds.Sampled;
         _pool = new BlockPool(blocks);
         _batch = new Batch(Options.MaxRows, Options.MaxSequences, Options.MaxSequences * ((MaxLength / BatchView.BlockTokens) + 1));
-        _instance = new CpuInstance(Plan, team, model.Bindings(_batch));
-        _logits = new float[model.Config.VocabSize];
+        _cache = new KvCache(Plan, model.Config.NumLayers);
+        Dictionary<string, NativeBuffer> bindings = model.Bindings(_batch);
+        foreach ((string name, NativeBuffer layer) in _cache.Layers) bindings[name] = layer;
+        _instance = new CpuInstance(Plan, team, bindings);
+        _sampler = new Sampler(model.Config.VocabSize);
+        _eos = [.. Options.EosTokenIds ?? model.Config.EosTokenIds];
+        _running = new List<Request>(Options.MaxSequences);
+        _order = new List<Request>(Options.MaxSequences);
+        _scheduled = new List<Scheduled>(Options.MaxSequences);
+        foreach (int id in _eos)
+            if ((uint)id >= (uint)model.Config.VocabSize) throw new TandemException($"end-of-text token {id}, wanted 0 to {model.Config.VocabSize - 1}");
     }
 
     /// <summary>The model.</summary>
@@ -73,43 +72,58 @@ public sealed unsafe class Engine : IDisposable
     /// <summary>Whether any request is waiting or running.</summary>
     public bool HasWork => _waiting.Count + _running.Count > 0;
 
+    /// <summary>Cache blocks in all.</summary>
+    public int TotalBlocks => _pool.Capacity;
+
     /// <summary>Cache blocks that are free.</summary>
     public int FreeBlocks => _pool.Free;
 
+    /// <summary>Bytes of addresses that the cache reserves.</summary>
+    public long CacheBytes => _cache.Bytes;
+
     /// <summary>Adds a request; it starts when <see cref="Step"/> finds room.</summary>
-    /// <exception cref="TandemException">The prompt is empty, too long, or has an id beyond the vocabulary.</exception>
-    public Request Submit(IReadOnlyList<int> prompt, SamplingOptions options)
+    /// <exception cref="TandemException">An option is out of range, or the prompt is empty, too long, or has an id beyond the vocabulary.</exception>
+    public Request Submit(ReadOnlySpan<int> prompt, SamplingOptions options)
     {
         options.Validate();
-        if (prompt.Count == 0) throw new TandemException("the prompt has no tokens, wanted at least one");
-        if (prompt.Count >= MaxLength) throw new TandemException($"the prompt has {prompt.Count} tokens, wanted fewer than the context of {MaxLength}");
-        if ((prompt.Count / BatchView.BlockTokens) + 1 > _pool.Capacity)
-            throw new TandemException($"the prompt has {prompt.Count} tokens, the cache holds {_pool.Capacity * BatchView.BlockTokens}");
+        if (prompt.Length == 0) throw new TandemException("the prompt has no tokens, wanted at least one");
+        if (prompt.Length >= MaxLength) throw new TandemException($"the prompt has {prompt.Length} tokens, wanted fewer than the context of {MaxLength}");
+        if ((prompt.Length / BatchView.BlockTokens) + 1 > _pool.Capacity)
+            throw new TandemException($"the prompt has {prompt.Length} tokens, wanted fewer than the cache of {(long)_pool.Capacity * BatchView.BlockTokens}");
         foreach (int id in prompt)
             if ((uint)id >= (uint)Model.Config.VocabSize) throw new TandemException($"the prompt has token id {id}, wanted 0 to {Model.Config.VocabSize - 1}");
-        var request = new Request(_nextId++, [.. prompt], options);
-        _waiting.AddLast(request);
+        int room = Math.Min(options.MaxTokens, MaxLength - prompt.Length);
+        var request = new Request(_nextId++, prompt, options, room, (MaxLength / BatchView.BlockTokens) + 1);
+        _waiting.AddLast(request.Node);
         return request;
     }
 
-    /// <summary>Ends a request; its blocks are free before the next step.</summary>
-    public void Cancel(Request request)
-    {
-        if (request.Finish == FinishReason.None) End(request, FinishReason.Cancelled);
-    }
+    /// <summary>Ends a request; its blocks are free before the next step. One that has ended stays as it is.</summary>
+    public void Cancel(Request request) => End(request, FinishReason.Cancelled);
 
     /// <summary>Computes one step and chooses tokens.</summary>
     /// <returns>False if there was nothing to do.</returns>
     public bool Step()
     {
         Schedule();
-        if (_scheduled.Count == 0) return false;
+        if (_scheduled.Count == 0) return HasWork;
         _instance.Run(Stage.Forward, _batch.View, _batch.Sizes);
+        int width = Model.Config.VocabSize;
         float* logits = (float*)_instance.Output(ModelGraphs.Logits);
-        foreach ((Request request, int rows, int sampled) in _scheduled)
+        foreach (Scheduled item in _scheduled)
         {
-            request.Computed += rows;
-            if (sampled >= 0) Choose(request, new ReadOnlySpan<float>(logits + ((long)sampled * _logits.Length), _logits.Length));
+            Request request = item.Request;
+            bool complete = request.Computed + item.Rows == request.Tokens.Count;
+            int scored = item.NumSampled - (complete ? 1 : 0);
+            for (int i = 0; i < item.NumSampled; i++)
+            {
+                var row = new ReadOnlySpan<float>(logits + ((long)(item.FirstSampled + i) * width), width);
+                if (i < scored) request.AddPromptLogProb(LogProbs.Of(row, request.Tokens[request.PromptScored + 1]));
+                else Choose(request, row);
+            }
+
+            // Choosing may have ended the request and given its blocks back.
+            if (request.Finish == FinishReason.None) request.Computed += item.Rows;
         }
 
         return true;
@@ -120,34 +134,69 @@ public sealed unsafe class Engine : IDisposable
     {
         _instance.Dispose();
         _batch.Dispose();
+        _cache.Dispose();
     }
 
-    // Running sequences first, each with what it lacks, then waiting ones while rows, slots and blocks last.
+    /// <summary>Ends a request that has not ended.</summary>
+    internal void End(Request request, FinishReason reason)
+    {
+        if (request.Finish != FinishReason.None) return;
+        request.Finish = reason;
+        Release(request);
+        if (request.IsRunning) _running.Remove(request);
+        else _waiting.Remove(request.Node);
+        request.IsRunning = false;
+    }
+
+    // Sequences that lack one row first, then those that lack more, then waiting ones, while rows, slots and blocks last.
     private void Schedule()
     {
         _batch.Clear();
         _scheduled.Clear();
-        int budget = Options.MaxRows;
-        foreach (Request request in _running.ToArray().OrderBy(r => r.Tokens.Count - r.Computed > 1))
+        _order.Clear();
+        foreach (Request request in _running)
         {
-            if (_running.Contains(request)) budget -= Advance(request, budget, mayPreempt: true);
+            request.IsScheduled = false;
+            if (request.Tokens.Count - request.Computed == 1) _order.Add(request);
         }
 
-        while (budget > 0 && _running.Count < Options.MaxSequences && _waiting.First is { Value: { } next })
+        foreach (Request request in _running)
+            if (request.Tokens.Count - request.Computed != 1) _order.Add(request);
+        foreach (Request request in _order)
+            if (request.IsRunning) Advance(request, mayPreempt: true);
+
+        while (_running.Count < Options.MaxSequences && _waiting.First is { Value: { } next })
         {
-            int rows = Advance(next, budget, mayPreempt: false);
-            if (rows == 0) break;
-            _waiting.RemoveFirst();
+            next.IsScheduled = false;
+            if (!Advance(next, mayPreempt: false)) break;
+            _waiting.Remove(next.Node);
             _running.Add(next);
-            budget -= rows;
+            next.IsRunning = true;
         }
     }
 
-    private int Advance(Request request, int budget, bool mayPreempt)
+    // Takes rows of a request into the step, with the blocks that they need.
+    private bool Advance(Request request, bool mayPreempt)
     {
-        int rows = Math.Min(Math.Min(request.Tokens.Count - request.Computed, Options.PrefillChunk), budget);
-        if (rows <= 0 || _scheduled.Count == Options.MaxSequences) return 0;
-        int wanted = (request.Computed + rows + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
+        int sampledLeft = _maxSampled - _batch.View.NumSampled;
+        int rows = Math.Min(Math.Min(request.Tokens.Count - request.Computed, Options.PrefillChunk), Options.MaxRows - _batch.NumRows);
+        bool scores = request.Options.PromptLogProbs && request.PromptScored < request.PromptLength - 1;
+        if (scores) rows = Math.Min(rows, sampledLeft);
+        if (rows <= 0 || sampledLeft == 0 || _scheduled.Count == Options.MaxSequences || !TakeBlocks(request, request.Computed + rows, mayPreempt)) return false;
+
+        ReadOnlySpan<int> tokens = CollectionsMarshal.AsSpan(request.Tokens).Slice(request.Computed, rows);
+        _batch.AddRows(tokens, request.Computed, CollectionsMarshal.AsSpan(request.Blocks), (int)request.Id);
+        int end = request.Computed + rows, first = _batch.View.NumSampled;
+        for (int row = request.PromptScored; scores && row < Math.Min(end, request.PromptLength - 1); row++) _batch.Sample(end - row);
+        if (end == request.Tokens.Count) _batch.Sample();
+        _scheduled.Add(new Scheduled(request, rows, first, _batch.View.NumSampled - first));
+        request.IsScheduled = true;
+        return true;
+    }
+
+    private bool TakeBlocks(Request request, int tokens, bool mayPreempt)
+    {
+        int wanted = (tokens + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
         while (request.Blocks.Count < wanted)
         {
             if (_pool.TryTake(out int block))
@@ -158,15 +207,11 @@ public sealed unsafe class Engine : IDisposable
             {
                 if (!mayPreempt) Release(request);
                 else if (_running.Count == 1) End(request, FinishReason.Length);
-                return 0;
+                return false;
             }
         }
 
-        ReadOnlySpan<int> tokens = CollectionsMarshal.AsSpan(request.Tokens).Slice(request.Computed, rows);
-        _batch.AddRows(tokens, request.Computed, CollectionsMarshal.AsSpan(request.Blocks), (int)request.Id);
-        bool last = request.Computed + rows == request.Tokens.Count;
-        _scheduled.Add((request, rows, last ? _batch.Sample() : -1));
-        return rows;
+        return true;
     }
 
     // The latest running sequence that is not in this step yet gives up its blocks and goes back to the head of the queue.
@@ -175,11 +220,12 @@ public sealed unsafe class Engine : IDisposable
         for (int i = _running.Count - 1; i >= 0; i--)
         {
             Request victim = _running[i];
-            if (victim == request || victim.Id < request.Id || _scheduled.Exists(s => s.Request == victim)) continue;
+            if (victim.Id <= request.Id || victim.IsScheduled) continue;
             _running.RemoveAt(i);
             Release(victim);
+            victim.IsRunning = false;
             victim.Preemptions++;
-            _waiting.AddFirst(victim);
+            _waiting.AddFirst(victim.Node);
             return true;
         }
 
@@ -188,20 +234,22 @@ public sealed unsafe class Engine : IDisposable
 
     private void Choose(Request request, ReadOnlySpan<float> logits)
     {
-        logits.CopyTo(_logits);
-        int token = Sampler.Sample(_logits, request.Options, CollectionsMarshal.AsSpan(request.Tokens), request.Tokens.Count);
-        request.Output.Add(new GeneratedToken(token, LogProbs.Of(logits, token)));
-        request.Tokens.Add(token);
-        if (!request.Options.IgnoreEos && Model.IsEndOfText(token)) End(request, FinishReason.Stop);
-        else if (request.Output.Count >= request.Options.MaxTokens || request.Tokens.Count >= MaxLength) End(request, FinishReason.Length);
-    }
+        SamplingOptions options = request.Options;
+        int index = request.Output.Count;
+        ReadOnlySpan<int> banned = index < options.MinTokens && !options.IgnoreEos ? _eos : [];
+        int token = _sampler.Sample(logits, options, CollectionsMarshal.AsSpan(request.Tokens), request.Tokens.Count, banned);
+        if (token < 0)
+        {
+            request.Error = $"the logits at position {request.Tokens.Count} are not finite: the weights are damaged, or too large for their type";
+            End(request, FinishReason.Error);
+            return;
+        }
 
-    private void End(Request request, FinishReason reason)
-    {
-        request.Finish = reason;
-        Release(request);
-        _running.Remove(request);
-        _waiting.Remove(request);
+        request.Output.Add(new GeneratedToken(token, LogProbs.Of(logits, token)));
+        if (options.LogProbs > 0) LogProbs.Top(logits, request.AlternativesAt(index));
+        request.Tokens.Add(token);
+        if (!options.IgnoreEos && _eos.AsSpan().Contains(token)) End(request, FinishReason.Stop);
+        else if (request.Output.Count >= options.MaxTokens || request.Tokens.Count >= MaxLength) End(request, FinishReason.Length);
     }
 
     private void Release(Request request)
@@ -210,4 +258,7 @@ public sealed unsafe class Engine : IDisposable
         request.Blocks.Clear();
         request.Computed = 0;
     }
+
+    /// <summary>A request's part of a step: how many rows, and which of the sampled rows are its own.</summary>
+    private readonly record struct Scheduled(Request Request, int Rows, int FirstSampled, int NumSampled);
 }

@@ -1,84 +1,190 @@
-using System.Text;
+using System.Runtime.CompilerServices;
 using Tandem.Cpu;
 using Tandem.Models;
 
 namespace Tandem.Inference;
 
 /// <summary>
-/// Text in, text out, over an engine: <c>using var generator = Generator.Load("folder"); Console.Write(generator.Complete("Once"));</c>
+/// Text in, text out: <c>using var generator = Generator.Load("folder"); Console.Write(generator.Complete("Once"));</c>
+/// Safe for many threads: requests of several callers share the engine's steps.
 /// </summary>
 public sealed class Generator : IDisposable
 {
+    private readonly Lock _gate = new();
     private readonly Model _model;
     private readonly ThreadTeam _team;
     private readonly bool _owns;
 
     /// <summary>Generates with a model that stays the caller's.</summary>
     public Generator(Model model, Tokenizer tokenizer, ThreadTeam team, EngineOptions? options = null)
+        : this(model, tokenizer, team, options, new SamplingOptions(), owns: false)
+    {
+    }
+
+    private Generator(Model model, Tokenizer tokenizer, ThreadTeam team, EngineOptions? options, SamplingOptions defaults, bool owns)
     {
         _model = model;
         _team = team;
+        _owns = owns;
         Tokenizer = tokenizer;
+        Defaults = defaults;
         Engine = new Engine(model, team, options);
     }
 
-    private Generator(Model model, Tokenizer tokenizer, ThreadTeam team, EngineOptions? options, bool owns)
-        : this(model, tokenizer, team, options) => _owns = owns;
-
-    /// <summary>The engine.</summary>
+    /// <summary>The engine. Whoever steps it directly must not use the generator at the same time.</summary>
     public Engine Engine { get; }
 
     /// <summary>The tokenizer.</summary>
     public Tokenizer Tokenizer { get; }
 
+    /// <summary>Options where a call gives none: those of the model's <c>generation_config.json</c>.</summary>
+    public SamplingOptions Defaults { get; }
+
+    /// <summary>What becomes of special tokens in prompts; by default they are text, as prompts may come from anywhere.</summary>
+    public SpecialTokens PromptSpecialTokens { get; set; } = SpecialTokens.AsText;
+
     /// <summary>Loads a Hugging Face directory with its <c>tokenizer.json</c>.</summary>
-    public static Generator Load(string folder, int threads = 0, EngineOptions? options = null)
+    /// <param name="folder">The directory.</param>
+    /// <param name="threads">Threads; 0 is one a core.</param>
+    /// <param name="options">Sizes of the engine and the type of the cache.</param>
+    /// <param name="weightType">Element type of the matrices in memory: f32, bf16 or f16.</param>
+    /// <exception cref="TandemException">A file is missing or malformed, or describes something unsupported.</exception>
+    public static Generator Load(string folder, int threads = 0, EngineOptions? options = null, DType weightType = DType.F32)
     {
-        Model model = Model.Load(folder);
+        GenerationConfig config;
+        using (HfDirectory directory = HfDirectory.Open(folder)) config = directory.ReadGenerationConfig();
+        Tokenizer tokenizer = TokenizerJson.Load(Path.Combine(folder, TokenizerJson.FileName));
+        options ??= new EngineOptions();
+        if (options.EosTokenIds == null && config.EosTokenIds.Count > 0) options = options with { EosTokenIds = config.EosTokenIds };
+        var defaults = new SamplingOptions
+        {
+            Temperature = config.DoSample == false ? 0 : (float)(config.Temperature ?? 1),
+            TopK = config.TopK ?? 0,
+            TopP = (float)(config.TopP ?? 1),
+            MinP = (float)(config.MinP ?? 0),
+            RepetitionPenalty = (float)(config.RepetitionPenalty ?? 1),
+        };
+        Model model = Model.Load(folder, options.MaxLength, weightType);
+        var team = new ThreadTeam(threads);
         try
         {
-            return new Generator(model, TokenizerJson.Load(Path.Combine(folder, TokenizerJson.FileName)), new ThreadTeam(threads), options, owns: true);
+            return new Generator(model, tokenizer, team, options, defaults, owns: true);
         }
         catch
         {
             model.Dispose();
+            team.Dispose();
             throw;
         }
     }
 
     /// <summary>The continuation of a prompt as one text.</summary>
-    public string Complete(string prompt, SamplingOptions? options = null) => string.Concat(Stream(prompt, options));
+    public string Complete(string prompt, SamplingOptions? options = null, CancellationToken cancel = default) => Generate(prompt, options, cancel: cancel).Text;
 
-    /// <summary>The continuation of a prompt, piece by piece as it becomes printable; a stop text is never part of it.</summary>
-    public IEnumerable<string> Stream(string prompt, SamplingOptions? options = null, CancellationToken cancel = default)
+    /// <summary>The continuation of a prompt with its tokens, log-probabilities and times. Cancelling ends it early, with what there is.</summary>
+    /// <param name="prompt">The text to continue.</param>
+    /// <param name="options">How tokens are chosen; null takes <see cref="Defaults"/>.</param>
+    /// <param name="onText">Called with each piece as it becomes printable.</param>
+    /// <param name="cancel">Ends it.</param>
+    /// <exception cref="TandemException">The prompt or an option is refused.</exception>
+    public Completion Generate(string prompt, SamplingOptions? options = null, Action<string>? onText = null, CancellationToken cancel = default)
     {
-        options ??= new SamplingOptions();
-        Request request = Engine.Submit(Encode(prompt), options);
-        var decoder = new TokenDecoder(Tokenizer);
-        var held = new StringBuilder();
-        int seen = 0;
-        while (request.Finish == FinishReason.None)
+        TextRequest request = Submit(prompt, options);
+        try
         {
-            if (cancel.IsCancellationRequested) Engine.Cancel(request);
-            else Engine.Step();
-            for (; seen < request.Generated.Count; seen++)
+            while (!request.IsDone)
             {
-                held.Append(decoder.Append(request.Generated[seen].Id));
-                (string ready, bool stopped) = TakeReady(held, options.Stop);
-                if (stopped) Engine.Cancel(request);
-                if (ready.Length > 0) yield return ready;
-                if (stopped) yield break;
+                string piece = Advance(request, cancel);
+                if (piece.Length > 0) onText?.Invoke(piece);
             }
         }
+        finally
+        {
+            Cancel(request);
+        }
 
-        string rest = held.Append(decoder.Flush()).ToString();
-        if (rest.Length > 0) yield return rest;
+        return request.Complete();
     }
 
-    /// <summary>Token ids of a prompt; an empty one becomes the model's first token.</summary>
+    /// <summary>The continuation of a prompt, piece by piece as it becomes printable; a stop text is never part of it. Leaving the loop ends it.</summary>
+    public IEnumerable<string> Stream(string prompt, SamplingOptions? options = null, CancellationToken cancel = default)
+    {
+        TextRequest request = Submit(prompt, options);
+        try
+        {
+            while (!request.IsDone)
+            {
+                string piece = Advance(request, cancel);
+                if (piece.Length > 0) yield return piece;
+            }
+        }
+        finally
+        {
+            Cancel(request);
+        }
+    }
+
+    /// <summary>As <see cref="Stream"/>, with the steps on a thread of the pool.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async IAsyncEnumerable<string> StreamAsync(string prompt, SamplingOptions? options = null, [EnumeratorCancellation] CancellationToken cancel = default)
+    {
+        TextRequest request = Submit(prompt, options);
+        try
+        {
+            while (!request.IsDone)
+            {
+                cancel.ThrowIfCancellationRequested();
+                string piece = await Task.Run(() => Advance(request, CancellationToken.None), CancellationToken.None).ConfigureAwait(false);
+                if (piece.Length > 0) yield return piece;
+            }
+        }
+        finally
+        {
+            Cancel(request);
+        }
+    }
+
+    /// <summary>
+    /// The continuations of many prompts in the prompts' order, computed together: each step takes rows of all that are running. A prompt that is refused
+    /// gives a completion that says so and stops no other. Prompt i uses the seed plus i. Prompts are read as there is room, so that there may be any number.
+    /// </summary>
+    public IEnumerable<Completion> CompleteAll(IEnumerable<string> prompts, SamplingOptions? options = null, CancellationToken cancel = default)
+    {
+        options ??= Defaults;
+        options.Validate();
+        var pending = new Queue<(TextRequest? Request, Completion? Refused)>();
+        using IEnumerator<string> next = prompts.GetEnumerator();
+        bool more = true;
+        ulong index = 0;
+        try
+        {
+            while (true)
+            {
+                while (more && pending.Count < 4 * Engine.Options.MaxSequences && !cancel.IsCancellationRequested && (more = next.MoveNext()))
+                    pending.Enqueue(TrySubmit(next.Current, options with { Seed = options.Seed + index++ }));
+                if (!pending.TryPeek(out (TextRequest? Request, Completion? Refused) first)) yield break;
+                if (first.Request is { IsDone: false } request)
+                {
+                    Advance(request, cancel);
+                    continue;
+                }
+
+                pending.Dequeue();
+                yield return first.Refused ?? first.Request!.Complete();
+            }
+        }
+        finally
+        {
+            foreach ((TextRequest? request, _) in pending)
+                if (request != null) Cancel(request);
+        }
+    }
+
+    /// <summary>Token ids of a prompt, with what the tokenizer puts around a text; an empty one becomes the model's first token.</summary>
+    /// <exception cref="TandemException">The prompt is empty and the model has no token to start with.</exception>
     public int[] Encode(string prompt)
     {
-        int[] ids = Tokenizer.Encode(prompt);
+        int[] ids = Tokenizer.Encode(prompt, addSpecial: true, PromptSpecialTokens);
         if (ids.Length > 0) return ids;
         int? start = _model.Config.BosTokenId ?? (_model.Config.EosTokenIds.Count > 0 ? _model.Config.EosTokenIds[0] : null);
         return start is { } id ? [id] : throw new TandemException("the prompt is empty and the model has no token to start with; give a prompt");
@@ -93,17 +199,39 @@ public sealed class Generator : IDisposable
         _team.Dispose();
     }
 
-    // What cannot be the beginning of a stop text any more; all before a stop text that is complete.
-    private static (string Ready, bool Stopped) TakeReady(StringBuilder held, IReadOnlyList<string> stops)
+    private TextRequest Submit(string prompt, SamplingOptions? options)
     {
-        string text = held.ToString();
-        int first = stops.Select(s => text.IndexOf(s, StringComparison.Ordinal)).Where(i => i >= 0).DefaultIfEmpty(-1).Min();
-        int keep = 0;
-        foreach (string stop in stops)
-            for (int n = Math.Min(stop.Length - 1, text.Length); n > keep; n--)
-                if (text.EndsWith(stop[..n], StringComparison.Ordinal)) keep = n;
-        string ready = first >= 0 ? text[..first] : text[..^keep];
-        held.Clear().Append(first >= 0 ? "" : text[^keep..]);
-        return (ready, first >= 0);
+        int[] ids = Encode(prompt);
+        lock (_gate) return new TextRequest(Engine, Tokenizer, prompt, ids, options ?? Defaults);
+    }
+
+    private (TextRequest?, Completion?) TrySubmit(string prompt, SamplingOptions options)
+    {
+        try
+        {
+            return (Submit(prompt, options), null);
+        }
+        catch (TandemException e)
+        {
+            return (null, new Completion { Prompt = prompt, Text = "", Finish = FinishReason.Error, Error = e.Message });
+        }
+    }
+
+    // Whoever waits for a token drives the step that computes everybody's.
+    private string Advance(TextRequest request, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            if (cancel.IsCancellationRequested) request.Cancel();
+            string ready = request.Take();
+            if (ready.Length > 0 || request.IsDone) return ready;
+            Engine.Step();
+            return request.Take();
+        }
+    }
+
+    private void Cancel(TextRequest request)
+    {
+        lock (_gate) request.Cancel();
     }
 }

@@ -1,116 +1,178 @@
-using System.Buffers;
-
 namespace Tandem.Inference;
 
 /// <summary>
-/// Chooses a token from a row of logits: repetition penalty, temperature, top-k, top-p, min-p, then the draw.
-/// The random number is keyed by seed and position, so that neither batch nor thread matters; ties break by token id.
+/// Chooses a token from a row of logits: repetition penalty, then temperature, min-p, top-k, top-p in this order, then the draw among what is left, in order of ids.
+/// The random number is keyed by seed and position, so that neither batch nor thread matters; ties break by token id. Sets are found by partial
+/// selection instead of sorting, in buffers of its own: nothing is allocated for a token. Not thread-safe.
 /// </summary>
-internal static class Sampler
+internal sealed class Sampler(int vocabSize)
 {
     private static readonly ulong Stream = Philox.HashName("sample");
 
-    /// <summary>Chooses; <paramref name="logits"/> are changed.</summary>
-    /// <param name="logits">One row, overwritten with what the chain leaves.</param>
+    private readonly double[] _scores = new double[vocabSize];
+    private readonly double[] _weights = new double[vocabSize];
+    private readonly int[] _ids = new int[vocabSize];
+    private readonly int[] _seen = new int[vocabSize];
+    private int _stamp;
+    private int _kept;
+
+    /// <summary>Ids that <see cref="Filter"/> left, ascending.</summary>
+    public ReadOnlySpan<int> Kept => _ids.AsSpan(0, _kept);
+
+    /// <summary>Their weights: probabilities up to a factor.</summary>
+    public ReadOnlySpan<double> Weights => _weights.AsSpan(0, _kept);
+
+    /// <summary>Chooses.</summary>
+    /// <param name="logits">One row.</param>
     /// <param name="options">The request's options.</param>
     /// <param name="history">Prompt and generated tokens, for the penalty.</param>
     /// <param name="position">Position of the token to choose.</param>
-    public static int Sample(Span<float> logits, SamplingOptions options, ReadOnlySpan<int> history, int position)
+    /// <param name="banned">Ids that may not be chosen.</param>
+    /// <returns>The id, or -1 if the row has a NaN, or no finite maximum.</returns>
+    public int Sample(ReadOnlySpan<float> logits, SamplingOptions options, ReadOnlySpan<int> history, int position, ReadOnlySpan<int> banned = default)
     {
-        if (options.RepetitionPenalty != 1) Penalize(logits, history, options.RepetitionPenalty);
-        if (options.Temperature == 0) return ArgMax(logits);
-
-        int count = logits.Length;
-        int[] ids = ArrayPool<int>.Shared.Rent(count);
-        float[] keys = ArrayPool<float>.Shared.Rent(count);
-        try
+        if (options.Temperature == 0) return Prepare(logits, options, history, banned);
+        if (!Filter(logits, options, history, banned)) return -1;
+        double total = 0, sum = 0;
+        foreach (double weight in Weights) total += weight;
+        PhiloxStream random = Philox.Stream(options.Seed, Stream, (ulong)position);
+        double target = ((((ulong)random.UInt32(0) << 32) | random.UInt32(1)) >> 11) * (1.0 / (1UL << 53)) * total;
+        for (int i = 0; i < _kept; i++)
         {
-            for (int i = 0; i < count; i++)
-            {
-                ids[i] = i;
-                keys[i] = -logits[i] / options.Temperature;
-            }
+            sum += _weights[i];
+            if (sum > target) return _ids[i];
+        }
 
-            // Array.Sort is not stable; equal keys are put in order of ids afterwards.
-            Array.Sort(keys, ids, 0, count);
-            OrderTies(keys, ids, count);
-            int kept = options.TopK > 0 ? Math.Min(options.TopK, count) : count;
-            float max = -keys[0];
+        return _ids[_kept - 1];
+    }
+
+    /// <summary>Leaves <see cref="Kept"/> and <see cref="Weights"/>: what the draw is among.</summary>
+    /// <returns>False if the row has a NaN, or no finite maximum.</returns>
+    public bool Filter(ReadOnlySpan<float> logits, SamplingOptions options, ReadOnlySpan<int> history, ReadOnlySpan<int> banned = default)
+    {
+        int best = Prepare(logits, options, history, banned);
+        if (best < 0) return false;
+        double max = _scores[best], least = options.MinP > 0 ? Math.Log(options.MinP) - 1e-6 : double.NegativeInfinity;
+        _kept = 0;
+        for (int i = 0; i < logits.Length; i++)
+        {
+            double score = (_scores[i] - max) / options.Temperature;
+            if (!(score > least) || (options.MinP > 0 && Math.Exp(score) < options.MinP)) continue;
+            _ids[_kept] = i;
+            _scores[_kept++] = score;
+        }
+
+        bool whole = true;
+        if (options.TopK > 0 && options.TopK < _kept)
+        {
+            _kept = SelectCount(options.TopK);
+            whole = false;
+        }
+
+        if (options.TopP < 1)
+        {
             double total = 0;
-            for (int i = 0; i < kept; i++) total += Math.Exp(-keys[i] - max);
-            kept = TopP(keys, kept, max, total, options.TopP);
-            kept = MinP(keys, kept, max, options.MinP);
-            total = 0;
-            for (int i = 0; i < kept; i++) total += Math.Exp(-keys[i] - max);
-            double target = Philox.Stream(options.Seed, Stream, (ulong)position).Uniform(0) * total;
-            double sum = 0;
-            for (int i = 0; i < kept; i++)
-            {
-                sum += Math.Exp(-keys[i] - max);
-                if (sum > target) return ids[i];
-            }
+            for (int i = 0; i < _kept; i++) total += _weights[i] = Math.Exp(_scores[i]);
+            _kept = SelectMass(options.TopP * total);
+            whole = false;
+        }
 
-            return ids[kept - 1];
-        }
-        finally
-        {
-            ArrayPool<int>.Shared.Return(ids);
-            ArrayPool<float>.Shared.Return(keys);
-        }
+        // Selection leaves them in an order of its own.
+        if (!whole) Array.Sort(_ids, _scores, 0, _kept);
+        for (int i = 0; i < _kept; i++) _weights[i] = Math.Exp(_scores[i]);
+        return true;
     }
 
-    /// <summary>The largest logit's id, the smallest id among equals.</summary>
-    public static int ArgMax(ReadOnlySpan<float> logits)
+    // Fills the scores from the logits; gives the id of the largest, the smallest id among equals.
+    private int Prepare(ReadOnlySpan<float> logits, SamplingOptions options, ReadOnlySpan<int> history, ReadOnlySpan<int> banned)
     {
+        for (int i = 0; i < logits.Length; i++) _scores[i] = logits[i];
+        if (options.RepetitionPenalty != 1) Penalize(history, options.RepetitionPenalty);
+        foreach (int id in banned) _scores[id] = double.NegativeInfinity;
         int best = 0;
-        for (int i = 1; i < logits.Length; i++)
-            if (logits[i] > logits[best]) best = i;
-        return best;
+        for (int i = 0; i < logits.Length; i++)
+        {
+            if (double.IsNaN(_scores[i])) return -1;
+            if (_scores[i] > _scores[best]) best = i;
+        }
+
+        return double.IsFinite(_scores[best]) ? best : -1;
     }
 
-    private static void Penalize(Span<float> logits, ReadOnlySpan<int> history, float penalty)
+    private void Penalize(ReadOnlySpan<int> history, float penalty)
     {
-        byte[] seen = ArrayPool<byte>.Shared.Rent(logits.Length);
-        Array.Clear(seen, 0, logits.Length);
+        // A stamp a call instead of clearing.
+        _stamp++;
         foreach (int id in history)
         {
-            if (seen[id]++ != 0) continue;
-            logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty;
+            if (_seen[id] == _stamp) continue;
+            _seen[id] = _stamp;
+            _scores[id] = _scores[id] > 0 ? _scores[id] / penalty : _scores[id] * penalty;
         }
-
-        ArrayPool<byte>.Shared.Return(seen);
     }
 
-    private static void OrderTies(float[] keys, int[] ids, int count)
+    // Moves the best `count` to the front (quickselect).
+    private int SelectCount(int count)
     {
-        for (int start = 0; start < count;)
+        for (int low = 0, high = _kept; high - low > 1;)
         {
-            int end = start + 1;
-            while (end < count && keys[end] == keys[start]) end++;
-            if (end - start > 1) Array.Sort(ids, start, end - start);
-            start = end;
+            int pivot = Partition(low, high);
+            if (pivot == count || pivot + 1 == count) break;
+            if (pivot > count) high = pivot;
+            else low = pivot + 1;
         }
+
+        return count;
     }
 
-    // The token that crosses the threshold is kept, and always the first.
-    private static int TopP(float[] keys, int kept, float max, double total, float topP)
+    // Moves the shortest run of best ones whose weights reach `mass` to the front and gives its length.
+    private int SelectMass(double mass)
     {
-        if (topP >= 1) return kept;
-        double sum = 0;
-        for (int i = 0; i < kept; i++)
+        double above = 0;
+        int low = 0, high = _kept;
+        while (high - low > 1)
         {
-            sum += Math.Exp(-keys[i] - max) / total;
-            if (sum >= topP) return i + 1;
+            int pivot = Partition(low, high);
+            double before = above;
+            for (int i = low; i < pivot; i++) before += _weights[i];
+            if (before >= mass)
+            {
+                high = pivot;
+                continue;
+            }
+
+            above = before + _weights[pivot];
+            low = pivot + 1;
+            if (above >= mass) return low;
         }
 
-        return kept;
+        return Math.Max(1, high);
     }
 
-    private static int MinP(float[] keys, int kept, float max, float minP)
+    // Puts what comes before the median of three to its left and the rest to its right; gives its place.
+    private int Partition(int low, int high)
     {
-        if (minP <= 0) return kept;
-        int i = 1;
-        while (i < kept && Math.Exp(-keys[i] - max) >= minP) i++;
-        return i;
+        int middle = low + ((high - low) / 2), last = high - 1;
+        if (Before(middle, low)) Swap(middle, low);
+        if (Before(last, low)) Swap(last, low);
+        if (Before(middle, last)) Swap(middle, last);
+        int place = low;
+        for (int i = low; i < last; i++)
+        {
+            if (!Before(i, last)) continue;
+            Swap(i, place++);
+        }
+
+        Swap(place, last);
+        return place;
+    }
+
+    private bool Before(int a, int b) => _scores[a] > _scores[b] || (_scores[a] == _scores[b] && _ids[a] < _ids[b]);
+
+    private void Swap(int a, int b)
+    {
+        (_scores[a], _scores[b]) = (_scores[b], _scores[a]);
+        (_ids[a], _ids[b]) = (_ids[b], _ids[a]);
+        (_weights[a], _weights[b]) = (_weights[b], _weights[a]);
     }
 }

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using Tandem.Graph;
 
 namespace Tandem.Models;
@@ -9,23 +11,25 @@ public sealed unsafe class Model : IDisposable
 {
     private readonly Dictionary<string, NativeBuffer> _weights = [];
     private readonly Dictionary<string, TensorType> _types = [];
-    private readonly RopeTable? _rope;
+    private readonly Lazy<RopeTable>? _rope;
 
     /// <summary>Allocates the weights of a model, all zero.</summary>
     /// <param name="config">The model.</param>
-    /// <param name="ropeLength">Longest sequence, where the rope table depends on it; 0 is the model's own limit.</param>
+    /// <param name="ropeLength">
+    /// Longest sequence, where the rope table depends on it: one table holds for every sequence, so equal lengths give equal bits; 0 is the model's own limit.
+    /// </param>
     /// <param name="weightType">Element type of the matrices: f32, bf16 or f16. Vectors (norms, biases) are always f32.</param>
     public Model(ModelConfig config, int ropeLength = 0, DType weightType = DType.F32)
     {
-        Config = config;
+        Config = config.Rope is { DependsOnLength: true } && ropeLength > config.MaxPositions ? config with { MaxPositions = ropeLength } : config;
         WeightType = weightType;
-        foreach (Value parameter in ModelGraphs.Evaluate(config, weightType).Parameters)
+        foreach (Value parameter in ModelGraphs.Evaluate(Config, new GraphOptions { WeightType = weightType }).Parameters)
         {
             _types[parameter.Name] = parameter.Type;
             _weights[parameter.Name] = new NativeBuffer(parameter.Type.RowBytes);
         }
 
-        if (config.Rope != null) _rope = RopeTable.Build(config.Rope, config.HeadDim, config.MaxPositions, ropeLength);
+        if (Config.Rope is { } rope) _rope = new(() => RopeTable.Build(rope, Config.HeadDim, Config.MaxPositions, ropeLength));
     }
 
     /// <summary>The config.</summary>
@@ -44,21 +48,24 @@ public sealed unsafe class Model : IDisposable
     public bool IsEndOfText(int token) => Config.EosTokenIds.Contains(token);
 
     /// <summary>Reads a Hugging Face directory; every weight must be there, in its shape, and nothing else.</summary>
+    /// <param name="folder">The directory.</param>
+    /// <param name="ropeLength">As for the constructor.</param>
+    /// <param name="weightType">Element type of the matrices in memory; null is the one they are stored in (f32 where that is not f32, bf16 or f16 for all).</param>
     /// <exception cref="TandemException">A file is missing or malformed, or the weights are not those of the config.</exception>
-    public static Model Load(string folder, int ropeLength = 0, DType weightType = DType.F32)
+    public static Model Load(string folder, int ropeLength = 0, DType? weightType = DType.F32)
     {
         using HfDirectory directory = HfDirectory.Open(folder);
-        var model = new Model(directory.ReadConfig(), ropeLength, weightType);
+        ModelConfig config = directory.ReadConfig();
+        ModelFamily family = ModelFamilies.Get(config.ModelType, folder);
+
+        // Compared before any memory is taken: the sizes a config claims are as good as the files behind it.
+        ExpectedTensor[] expected = [.. ModelGraphs.Evaluate(config).Parameters.Select(p => new ExpectedTensor(p.Name, LogicalShape(p.Type)))];
+        IReadOnlyList<StoredTensor> stored = directory.Tensors.AddPrefixIfAbsent(family.NamePrefix, "lm_head.*")
+            .Load(expected, [.. family.IgnoredTensors, .. config.TieWordEmbeddings ? ["lm_head.weight"] : (string[])[]]);
+        var model = new Model(config, ropeLength, weightType ?? WeightLoader.CommonType(stored));
         try
         {
-            ExpectedTensor[] expected = [.. model._types.Select(t => new ExpectedTensor(t.Key, LogicalShape(t.Value)))];
-            foreach (StoredTensor stored in directory.Tensors.Load(expected, "*.rotary_emb.inv_freq", model.Config.TieWordEmbeddings ? "lm_head.weight" : ""))
-            {
-                using var rows = new NativeBuffer(stored.Shape.Count * sizeof(float));
-                stored.CopyTo(DType.F32, rows.Pointer);
-                Layouts.Pack(model._types[stored.Name], (float*)rows.Pointer, model._weights[stored.Name].Pointer);
-            }
-
+            WeightLoader.Load([.. stored.Select(t => (t, model._types[t.Name], model._weights[t.Name]))]);
             return model;
         }
         catch
@@ -69,22 +76,45 @@ public sealed unsafe class Model : IDisposable
     }
 
     /// <summary>Writes a Hugging Face directory. Each file is written beside its place and renamed, so a crash leaves the old one or the new one.</summary>
-    public void Save(string folder) => HfDirectoryWriter.Write(
-        folder,
-        Config.ToJson(),
-        [.. _types.Select(t => LogicalTensor(t.Key, t.Value, _weights[t.Key].Pointer))],
-        GenerationConfig.From(Config).ToJson(),
-        overwrite: true);
+    /// <param name="folder">The directory.</param>
+    /// <param name="type">Element type in the files: f32, bf16 or f16; null is the one the config names, or f32.</param>
+    /// <exception cref="TandemException">It cannot be written, or not in that type.</exception>
+    public void Save(string folder, DType? type = null)
+    {
+        DType stored = type ?? (Config.StoredDType is DType.BF16 or DType.F16 ? Config.StoredDType.Value : DType.F32);
+        if (stored is not (DType.F32 or DType.BF16 or DType.F16))
+            throw new TandemException($"cannot write '{folder}' in {stored.Name()}; accepted: f32, bf16, f16");
+        HfDirectoryWriter.Write(
+            folder,
+            (Config with { StoredDType = stored }).ToJson(),
+            [.. _types.Select(t => LogicalTensor(t.Key, t.Value, _weights[t.Key].Pointer, stored))],
+            GenerationConfig.From(Config).ToJson(),
+            overwrite: true);
+    }
 
     /// <summary>A tensor in memory as a checkpoint sees it: rows one after another, without the padding of its layout.</summary>
-    public static TensorSource LogicalTensor(string name, TensorType type, byte* memory)
+    /// <param name="name">The name in the checkpoint.</param>
+    /// <param name="type">How it lies in memory: f32, bf16 or f16.</param>
+    /// <param name="memory">Its memory.</param>
+    /// <param name="stored">Element type in the checkpoint: f32, bf16 or f16; null is that in memory.</param>
+    public static TensorSource LogicalTensor(string name, TensorType type, byte* memory, DType? stored = null)
     {
         nint start = (nint)memory;
-        int size = type.DType.Size();
-        return new TensorSource(name, type.DType, LogicalShape(type), (first, destination) =>
+        DType target = stored ?? type.DType;
+        return new TensorSource(name, target, LogicalShape(type), (first, destination) =>
         {
-            for (int i = 0; i < destination.Length / size; i++)
-                new ReadOnlySpan<byte>((byte*)start + (Layouts.Place(type, first + i) * size), size).CopyTo(destination[(i * size)..]);
+            if (target == DType.F32)
+            {
+                Layouts.Unpack(type, (byte*)start, first, MemoryMarshal.Cast<byte, float>(destination));
+                return;
+            }
+
+            float[] rented = ArrayPool<float>.Shared.Rent(destination.Length / target.Size());
+            Span<float> rows = rented.AsSpan(0, destination.Length / target.Size());
+            Layouts.Unpack(type, (byte*)start, first, rows);
+            if (target == DType.BF16) Conversions.ToBFloat16(rows, MemoryMarshal.Cast<byte, BFloat16>(destination));
+            else Conversions.ToHalf(rows, MemoryMarshal.Cast<byte, Half>(destination));
+            ArrayPool<float>.Shared.Return(rented);
         });
     }
 
@@ -106,19 +136,20 @@ public sealed unsafe class Model : IDisposable
             [DecoderInputs.Positions] = batch.Positions,
             [DecoderInputs.Labels] = batch.Labels,
         };
-        if (_rope != null) bindings[DecoderInputs.RopeTable] = _rope.Buffer;
+        if (_rope != null) bindings[DecoderInputs.RopeTable] = _rope.Value.Buffer;
         return bindings;
     }
 
     /// <summary>Draws all weights: matrices from N(0, deviation), projections into the residual stream from N(0, deviation / sqrt(2 layers)), norms 1, biases 0.</summary>
     public void Initialize(ulong seed, double deviation = 0.02)
     {
+        IReadOnlyList<string> residual = ModelFamilies.Get(Config.ModelType, "model config").ResidualProjections;
         foreach ((string name, TensorType type) in _types)
         {
             var rows = new float[type.Width];
             if (type.Dims.Length == 2)
             {
-                bool intoResidual = name.Contains("o_proj", StringComparison.Ordinal) || name.Contains("down_proj", StringComparison.Ordinal) || name.Contains("c_proj", StringComparison.Ordinal);
+                bool intoResidual = residual.Any(end => name.EndsWith(end, StringComparison.Ordinal));
                 double scale = intoResidual ? deviation / Math.Sqrt(2.0 * Config.NumLayers) : deviation;
                 Philox.Stream(seed, name).FillNormal(rows, 0, 0, (float)scale);
             }
@@ -151,6 +182,6 @@ public sealed unsafe class Model : IDisposable
     public void Dispose()
     {
         foreach (NativeBuffer buffer in _weights.Values) buffer.Dispose();
-        _rope?.Dispose();
+        if (_rope is { IsValueCreated: true }) _rope.Value.Dispose();
     }
 }

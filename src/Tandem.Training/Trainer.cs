@@ -14,7 +14,15 @@ namespace Tandem.Training;
 /// <param name="ClipCoefficient">Factor that clipping applied.</param>
 /// <param name="LearningRate">Learning rate.</param>
 /// <param name="SkippedFor">Name of the first weight whose gradient was not finite, if the step was skipped for it.</param>
-public readonly record struct StepResult(long Step, double Loss, long Valid, double GradientNorm, double ClipCoefficient, double LearningRate, string? SkippedFor);
+/// <param name="LossScale">Scale of the loss; 1 without a scaler.</param>
+public readonly record struct StepResult(
+    long Step, double Loss, long Valid, double GradientNorm, double ClipCoefficient, double LearningRate, string? SkippedFor, double LossScale = 1);
+
+/// <summary>What a checkpoint must hold of a trainer besides weights and <see cref="Trainer.OptimizerState"/>.</summary>
+/// <param name="Step">Optimizer steps taken.</param>
+/// <param name="Skipped">Steps that were skipped since something was not finite; Step + Skipped is the number of batches seen.</param>
+/// <param name="LossScale">State of the loss scaler; null without one.</param>
+public readonly record struct TrainerState(long Step, long Skipped, LossScalerState? LossScale);
 
 /// <summary>Coefficients of a trainer.</summary>
 public sealed record TrainerOptions
@@ -26,13 +34,40 @@ public sealed record TrainerOptions
     public int MaxDocuments { get; init; } = 64;
 
     /// <summary>The optimizer.</summary>
-    public AdamW Optimizer { get; init; } = new(0.9, 0.95, 1e-8, 0.1);
+    public OptimizerOp Optimizer { get; init; } = new AdamW(0.9, 0.95, 1e-8, 0.1);
+
+    /// <summary>Groups of weights and moving averages.</summary>
+    public UpdateOptions Update { get; init; } = new();
+
+    /// <summary>Dynamic scale of the loss, for f16 weights; null has none.</summary>
+    public LossScalerOptions? LossScaler { get; init; }
 
     /// <summary>The loss.</summary>
     public LinearCrossEntropy Loss { get; init; } = new();
 
+    /// <summary>Logical data shards, a power of two: their gradients are added as a balanced binary tree, whoever computes them.</summary>
+    public int LogicalShards { get; init; } = 1;
+
+    /// <summary>Fusions; they change no bit.</summary>
+    public Fusions Fusions { get; init; } = Fusions.All;
+
+    /// <summary>Activations that are computed again instead of kept.</summary>
+    public Recomputation Recomputation { get; init; }
+
+    /// <summary>
+    /// Bytes that weights, gradients, optimizer state and activations may take; 0 is no limit. Where <see cref="Recomputation"/> does not fit, as few activations
+    /// are recomputed as make the step fit.
+    /// </summary>
+    public long MemoryLimit { get; init; }
+
+    /// <summary>Type that keys and values are rounded to before attention reads them: that of the cache the model is to be served with. Gradients pass the rounding unchanged.</summary>
+    public DType KeyValueType { get; init; } = DType.F32;
+
     /// <summary>Largest gradient norm; 0 does not clip.</summary>
     public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Seed of dropout.</summary>
+    public ulong Seed { get; init; }
 }
 
 /// <summary>
@@ -43,22 +78,46 @@ public sealed unsafe class Trainer : IDisposable
 {
     private readonly CpuInstance _instance;
     private readonly double* _hyper;
+    private readonly float* _lossScale;
+    private readonly long* _random;
     private readonly (Value Parameter, Value Gradient)[] _trained;
+    private readonly int _shards;
+    private readonly double[] _parkedLosses;
     private double _loss;
     private long _valid;
+    private int _shard;
+    private StepEntry[] _table = [];
+    private int _tableCount;
 
     /// <summary>Compiles the training graph of <paramref name="model"/>, whose weights it changes.</summary>
     public Trainer(Model model, ThreadTeam team, TrainerOptions options)
     {
         Model = model;
         Options = options;
-        ModelGraph graph = ModelGraphs.Train(model.Config, options.Loss, options.Optimizer, model.WeightType);
+        LossScaler = options.LossScaler == null ? null : new LossScaler(options.LossScaler);
         StepSizes bounds = StepSizes.ForTraining(options.MaxTokens, options.MaxDocuments);
-        Plan = Plan.Compile(graph, bounds, CpuBackend.Instance, team.Workers);
+        var graph = new TrainingGraph
+        {
+            Loss = options.Loss,
+            Optimizer = options.Optimizer,
+            Update = options.Update with { ScalesLoss = LossScaler != null },
+            WeightType = model.WeightType,
+            KeyValueType = options.KeyValueType,
+            Backend = CpuBackend.Instance,
+            Fusions = options.Fusions,
+            LogicalShards = options.LogicalShards,
+            Recomputation = options.Recomputation,
+        };
+        Plan = TrainingPlan.Compile(model.Config, graph, bounds, team.Workers, options.MemoryLimit);
         Batch = Batch.ForTraining(bounds);
         _instance = new CpuInstance(Plan, team, model.Bindings(Batch));
-        _hyper = (double*)_instance[AddAdamW.Hyper];
-        _trained = [.. AddAdamW.Trained(graph)];
+        _hyper = (double*)_instance[AddOptimizer.Hyper];
+        _lossScale = LossScaler == null ? null : (float*)_instance[AddLossScale.LossScale];
+        _trained = [.. AddOptimizer.Trained(Plan.Graph)];
+        _shards = options.LogicalShards;
+        _parkedLosses = new double[System.Numerics.BitOperations.Log2((uint)_shards)];
+        ReadWeights();
+        if (Plan.Graph.Inputs.Any(v => v.Name == DecoderInputs.Random)) _random = (long*)_instance[DecoderInputs.Random];
     }
 
     /// <summary>The model that is trained.</summary>
@@ -83,8 +142,25 @@ public sealed unsafe class Trainer : IDisposable
     /// <summary>Optimizer steps taken.</summary>
     public long Step { get; internal set; }
 
-    /// <summary>Names of the state a checkpoint must hold besides the weights: the optimizer's moments.</summary>
-    public IEnumerable<Value> OptimizerState => Plan.Graph.States.Where(s => s.Name.StartsWith("adam.", StringComparison.Ordinal));
+    /// <summary>Steps that were skipped since something was not finite.</summary>
+    public long Skipped { get; private set; }
+
+    /// <summary>The scale of the loss; null without one.</summary>
+    public LossScaler? LossScaler { get; }
+
+    /// <summary>Numbers that a checkpoint must hold.</summary>
+    public TrainerState State
+    {
+        get => new(Step, Skipped, LossScaler?.State);
+        set
+        {
+            (Step, Skipped) = (value.Step, value.Skipped);
+            if (LossScaler != null && value.LossScale is { } scale) LossScaler.State = scale;
+        }
+    }
+
+    /// <summary>The state a checkpoint must hold besides the weights: the optimizer's (<c>optim.*</c>), master copies (<c>master.*</c>), averages (<c>ema.*</c>).</summary>
+    public IEnumerable<Value> OptimizerState => Plan.Graph.States.Where(AddOptimizer.IsSaved);
 
     /// <summary>Memory of a state value or weight.</summary>
     public byte* this[Value value] => _instance[value];
@@ -93,12 +169,50 @@ public sealed unsafe class Trainer : IDisposable
     public void Accumulate()
     {
         BatchView view = Batch.View;
+        if (LossScaler != null) *_lossScale = (float)LossScaler.Scale;
+        if (_random != null) (_random[0], _random[1]) = ((long)Options.Seed, Step);
         _instance.Run(Stage.Forward, view, Batch.Sizes);
         _instance.Run(Stage.Backward, view, Batch.Sizes);
         _loss += *(double*)_instance.Output(ModelGraphs.Loss);
         int* labels = (int*)Batch.Labels.Pointer;
         for (int i = 0; i < view.NumRows; i++)
             if (labels[i] >= 0) _valid++;
+    }
+
+    /// <summary>Ends a logical data shard: what was accumulated since the last one is a leaf of the tree of gradients. A step of one shard needs no such call.</summary>
+    public void EndShard()
+    {
+        if (_shard == _shards) throw new InvalidOperationException($"a step has {_shards} logical data shards, and all are done");
+        foreach (Fragment fragment in StepTable.AfterShard(_shard, _shards)) Combine(fragment);
+        _shard++;
+    }
+
+    /// <summary>A whole step as its table says: microbatches first .. first + count - 1 of a source, then the update.</summary>
+    public StepResult RunStep(IBatchSource source, long first, int count, double learningRate)
+    {
+        StepResult result = default;
+        if (_tableCount != count) (_table, _tableCount) = (StepTable.Accumulate(count, _shards), count);
+        foreach (StepEntry entry in _table)
+        {
+            switch (entry.Fragment.Stage)
+            {
+                case Stage.Forward:
+                    Batch.Clear();
+                    source.Fill(Batch, first + entry.Microbatch);
+                    break;
+                case Stage.Backward:
+                    Accumulate();
+                    break;
+                case Stage.Merge or Stage.Park:
+                    Combine(entry.Fragment);
+                    break;
+                case Stage.Reduce:
+                    result = Finish(learningRate);
+                    break;
+            }
+        }
+
+        return result;
     }
 
     /// <summary>Losses of the rows of the last microbatch, [T], in nats; 0 where not counted.</summary>
@@ -118,29 +232,81 @@ public sealed unsafe class Trainer : IDisposable
         return null;
     }
 
-    /// <summary>Norm, clip and update with what was accumulated. A step whose gradient is not finite changes neither weights nor moments nor the count of steps.</summary>
+    /// <summary>The moving average of a weight in row-major order; null for a weight that has none.</summary>
+    public float[]? Average(string parameter)
+    {
+        Value? average = Plan.Graph.States.FirstOrDefault(s => s.Name == AddOptimizer.AverageName(parameter));
+        if (average == null) return null;
+        var rows = new float[average.Type.Width];
+        fixed (float* target = rows) Layouts.Unpack(average.Type, _instance[average], target);
+        return rows;
+    }
+
+    /// <summary>Copies the moving averages into a model of the same config, for saving or evaluation; weights without an average are copied as they are.</summary>
+    public void CopyAverages(Model target)
+    {
+        foreach (string name in Model.WeightNames) target.Set(name, Average(name) ?? Model.Get(name));
+    }
+
+    /// <summary>Starts master copies and averages from the weights; to be called when weights were changed from outside.</summary>
+    public void ReadWeights()
+    {
+        foreach ((Value parameter, _) in _trained)
+        {
+            var weights = new Lazy<float[]>(() => Model.Get(parameter.Name));
+            foreach (Value copy in Plan.Graph.States.Where(s => s.Name == AddOptimizer.MasterName(parameter.Name) || s.Name == AddOptimizer.AverageName(parameter.Name)))
+            {
+                fixed (float* source = weights.Value) Layouts.Pack(copy.Type, source, _instance[copy]);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Norm, clip and update with what was accumulated. A step whose gradient is not finite changes neither weights nor state nor the count of steps,
+    /// and so neither the optimizer's bias correction nor the schedule; the loss scale falls.
+    /// </summary>
+    /// <exception cref="TandemException">The learning rate is negative or not finite.</exception>
     public StepResult Update(double learningRate)
     {
+        if (_shards > 1 && _shard != _shards)
+            throw new InvalidOperationException($"{_shard} of {_shards} logical data shards are done; each ends with {nameof(EndShard)}");
+        _shard = 0;
+        return Finish(learningRate);
+    }
+
+    // The losses take the way of the gradients.
+    private void Combine(Fragment fragment)
+    {
+        _instance.Run(fragment, Batch.View, Batch.Sizes);
+        if (fragment.Stage == Stage.Merge) _loss = _parkedLosses[fragment.Index] + _loss;
+        else (_parkedLosses[fragment.Index], _loss) = (_loss, 0);
+    }
+
+    private StepResult Finish(double learningRate)
+    {
+        if (!(learningRate >= 0 && double.IsFinite(learningRate))) throw new TandemException($"learning rate {learningRate} at step {Step + 1}; accepted: a finite number from 0");
         _instance.Run(Stage.Reduce, Batch.View, Batch.Sizes);
-        double count = Math.Max(1, _valid);
-        double norm = Math.Sqrt(*(double*)_instance.Output(AddAdamW.SquaredNorm)) / count;
-        int bad = *(int*)_instance.Output(AddAdamW.FirstBad);
+        double count = Math.Max(1, _valid), scale = LossScaler?.Scale ?? 1;
+        double norm = Math.Sqrt(*(double*)_instance.Output(AddOptimizer.SquaredNorm)) / (count * scale);
+        int bad = *(int*)_instance.Output(AddOptimizer.FirstBad);
         double clip = Options.MaxGradientNorm > 0 ? Math.Min(1, Options.MaxGradientNorm / (norm + 1e-6)) : 1;
         string? skippedFor = bad >= 0 ? _trained[bad].Parameter.Name : null;
         if (skippedFor == null)
         {
             Step++;
-            _hyper[AdamW.LearningRate] = learningRate;
-            _hyper[AdamW.GradientScale] = clip / count;
-            _hyper[AdamW.StepNumber] = Step;
+            _hyper[OptimizerOp.LearningRate] = learningRate;
+            _hyper[OptimizerOp.GradientScale] = clip / count / scale;
+            _hyper[OptimizerOp.StepNumber] = Step;
             _instance.Run(Stage.Update, Batch.View, Batch.Sizes);
         }
         else
         {
+            Skipped++;
             foreach ((_, Value gradient) in _trained) System.Runtime.InteropServices.NativeMemory.Clear(_instance[gradient], (nuint)gradient.Type.RowBytes);
         }
 
-        var result = new StepResult(Step, _loss / count, _valid, norm, clip, learningRate, skippedFor);
+        LossScaler?.Update(overflowed: skippedFor != null);
+        var result = new StepResult(Step, _loss / count, _valid, norm, clip, learningRate, skippedFor, scale);
         _loss = 0;
         _valid = 0;
         return result;

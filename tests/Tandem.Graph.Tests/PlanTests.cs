@@ -87,5 +87,7 @@ public sealed class PlanTests
         public string Name => "test";
 
         public long ScratchBytes(Node node, StepSizes bounds, int workers) => scratch;
+
+        public Fusible FusibleAs(Node node) => Fusible.No;
     }
 }

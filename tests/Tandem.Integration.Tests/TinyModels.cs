@@ -23,6 +23,36 @@ internal static class TinyModels
         TieWordEmbeddings = tied,
     };
 
+    /// <summary>LayerNorm, biases, GELU, learned positions, a tied head.</summary>
+    public static ModelConfig Gpt2(int positions = 64, double dropout = 0) => new()
+    {
+        ModelType = "gpt2",
+        Activation = HiddenActivation.GeluTanh,
+        LayerWindows = [0, 0],
+        VocabSize = 251,
+        HiddenSize = 56,
+        NumLayers = 2,
+        NumHeads = 7,
+        NumKvHeads = 7,
+        HeadDim = 8,
+        IntermediateSize = 90,
+        MaxPositions = positions,
+        NormEps = 1e-5,
+        TieWordEmbeddings = true,
+        EmbeddingDropout = dropout,
+        ResidualDropout = dropout,
+    };
+
+    /// <summary>A model of the invariants by name.</summary>
+    public static ModelConfig Named(string name, int positions = 64) => name switch
+    {
+        "llama" => Llama(positions: positions),
+        "llama_tied" => Llama(tied: true, positions),
+        "gpt2" => Gpt2(positions),
+        "gpt2_dropout" => Gpt2(positions, 0.15),
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such model"),
+    };
+
     public static Model Initialized(ModelConfig config, ulong seed = 1)
     {
         var model = new Model(config);

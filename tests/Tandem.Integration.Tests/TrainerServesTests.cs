@@ -18,17 +18,22 @@ public sealed class TrainerServesTests
     private static readonly int[] Tokens = TinyModels.Tokens(Length, 7);
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    public void Trainer_prefill_chunks_and_decode_have_the_same_bits(int threads)
+    [InlineData("llama", 1, DType.F32)]
+    [InlineData("llama", 2, DType.F32)]
+    [InlineData("gpt2", 2, DType.F32)]
+    [InlineData("llama", 2, DType.F16)]
+    [InlineData("llama", 1, DType.BF16)]
+    [InlineData("llama", 2, DType.BF16)]
+    public void Trainer_prefill_chunks_and_decode_have_the_same_bits(string name, int threads, DType kvType)
     {
-        using Model model = TinyModels.Initialized(TinyModels.Llama(positions: 256));
+        using Model model = TinyModels.Initialized(TinyModels.Named(name, positions: 256));
         using var team = new ThreadTeam(threads);
-        float[] trained = TrainerLogProbs(model, team);
-        Assert.Equal(trained, Scored(model, team, chunk: 256));
-        Assert.Equal(trained, Scored(model, team, chunk: 7));
-        Assert.Equal(trained, Scored(model, team, chunk: 1));
-        Assert.Equal(trained, Scored(model, team, chunk: 64));
+        float[] trained = TrainerLogProbs(model, team, kvType);
+        Assert.Equal(trained, Scored(model, team, kvType, chunk: 256));
+        Assert.Equal(trained, Scored(model, team, kvType, chunk: 7));
+        Assert.Equal(trained, Scored(model, team, kvType, chunk: 1));
+        Assert.Equal(trained, Scored(model, team, kvType, chunk: 64));
+        Assert.Equal(kvType == DType.F32, trained.SequenceEqual(TrainerLogProbs(model, team, DType.F32)));
     }
 
     [Fact]
@@ -65,9 +70,9 @@ public sealed class TrainerServesTests
         return [.. submitted.Select(r => r.Generated.ToArray())];
     }
 
-    private static unsafe float[] TrainerLogProbs(Model model, ThreadTeam team)
+    private static unsafe float[] TrainerLogProbs(Model model, ThreadTeam team, DType kvType)
     {
-        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 400, MaxDocuments = 4 });
+        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 400, MaxDocuments = 4, KeyValueType = kvType });
 
         // Among other documents, so that neither row numbers nor tiles are those of the document alone.
         trainer.Batch.AddDocument(TinyModels.Tokens(77, 1), TinyModels.NextTokens(TinyModels.Tokens(77, 1)));
@@ -78,14 +83,14 @@ public sealed class TrainerServesTests
     }
 
     // The prompt in chunks through the serving graph with a cache, the logits of every row asked for.
-    private static unsafe float[] Scored(Model model, ThreadTeam team, int chunk)
+    private static unsafe float[] Scored(Model model, ThreadTeam team, DType kvType, int chunk)
     {
         const int Blocks = 16;
-        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(DType.F32, Blocks));
+        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(kvType, Blocks));
         Plan plan = Plan.Compile(graph, new StepSizes(256, 256, 0, 4), CpuBackend.Instance, team.Workers);
         using var batch = new Batch(256, 4, 64);
         using var instance = new CpuInstance(plan, team, model.Bindings(batch));
-        new Span<float>(instance[DecoderInputs.KvCache(0)], Blocks * 32 * 2 * 24).Fill(float.NaN);
+        new Span<byte>(instance[DecoderInputs.KvCache(0)], (int)graph.Find(DecoderInputs.KvCache(0)).Type.RowBytes).Fill(0xff);
         int[] table = [11, 2, 9, 4, 7];
         var result = new List<float>();
         for (int at = 0; at < Length; at += chunk)

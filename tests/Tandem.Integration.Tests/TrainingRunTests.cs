@@ -41,7 +41,7 @@ public sealed class TrainingRunTests : IDisposable
             Assert.Contains("c", Assert.Throws<TandemException>(() => new TrainingRun(config)).Message, StringComparison.Ordinal);
         }
 
-        File.WriteAllBytes(config.TrainFile, [0x61, 0xff, 0x62]);
+        File.WriteAllBytes(config.Data.TrainFiles[0], [0x61, 0xff, 0x62]);
         Assert.Contains("0xff", Assert.Throws<TandemException>(() => new TrainingRun(config with { OutputDir = Path.Combine(_folder, "d") })).Message, StringComparison.Ordinal);
     }
 

@@ -48,6 +48,17 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         int Width(int i) => (int)n.Inputs[i].Type.Width;
         switch (n.Op)
         {
+            case Fused fused:
+                // The parts are nodes of the graph before the fusion; their values stand for those of the fused node.
+                foreach (FusedPart part in fused.Parts)
+                {
+                    for (int i = 0; i < part.Operands.Length; i++)
+                        if (part.Operands[i] < fused.NumOperands) _values[part.Node.Inputs[i].Storage] = In(part.Operands[i]);
+                    Run(part.Node);
+                    for (int i = 0; i < part.Node.Outputs.Count; i++) _values[n.Outputs[part.FirstResult + i].Storage] = this[part.Node.Outputs[i]];
+                }
+
+                break;
             case Add:
                 Set(n, 0, [.. In(0).Zip(In(1), (a, b) => a + b)]);
                 break;
@@ -65,26 +76,31 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                     break;
                 }
 
-            case Linear:
+            case Linear op:
                 {
-                    double[] y = Product(In(0), In(1), n.Inputs[1].Type.Dims[0], n.Inputs[1].Type.Dims[1]);
+                    (int outputs, int inputs) = Size(n.Inputs[1].Type, op.Transposed);
+                    double[] y = Product(In(0), Straight(In(1), n.Inputs[1].Type, op.Transposed), outputs, inputs);
                     if (n.Inputs.Count == 3)
                         for (int i = 0; i < y.Length; i++) y[i] += In(2)[i % In(2).Length];
                     Set(n, 0, y);
                     break;
                 }
 
-            case LinearInputGrad:
+            case LinearInputGrad op:
                 {
-                    double[] dx = InputGrad(In(0), In(1), n.Inputs[1].Type.Dims[0], n.Inputs[1].Type.Dims[1]);
+                    (int outputs, int inputs) = Size(n.Inputs[1].Type, op.Transposed);
+                    double[] dx = InputGrad(In(0), Straight(In(1), n.Inputs[1].Type, op.Transposed), outputs, inputs);
                     if (n.Inputs.Count == 3)
                         for (int i = 0; i < dx.Length; i++) dx[i] += In(2)[i];
                     Set(n, 0, dx);
                     break;
                 }
 
-            case LinearWeightGrad:
+            case LinearWeightGrad { Transposed: false }:
                 WeightGrad(In(0), In(1), In(2), Width(0), Width(1));
+                break;
+            case LinearWeightGrad:
+                WeightGrad(In(1), In(0), In(2), Width(1), Width(0));
                 break;
             case BiasGrad:
                 for (int i = 0; i < In(0).Length; i++) In(1)[i % In(1).Length] += In(0)[i];
@@ -102,24 +118,71 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                     break;
                 }
 
+            case LayerNorm op:
+                RunLayerNorm(n, op, In(0), In(1), n.Inputs.Count == 3 ? In(2) : null);
+                break;
+            case LayerNormGrad:
+                RunLayerNormGrad(n, In(0), In(1), In(2), In(3), In(4), n.Inputs.Count == 6 ? In(5) : null);
+                break;
+            case LayerNormWeightGrad:
+                {
+                    int h = In(4).Length;
+                    for (int i = 0; i < In(0).Length; i++) In(4)[i % h] += In(0)[i] * (In(1)[i] - In(2)[i / h]) * In(3)[i / h];
+                    break;
+                }
+
+            case Dropout op:
+                RunDropout(n, op, In(0), In(1));
+                break;
+            case SplitColumns op:
+                {
+                    int total = Width(0), first = 0;
+                    for (int o = 0; o < op.Widths.Length; o++)
+                    {
+                        int at = first, width = op.Widths[o];
+                        Set(n, o, [.. In(0).Where((_, i) => i % total >= at && i % total < at + width)]);
+                        first += width;
+                    }
+
+                    break;
+                }
+
+            case JoinColumns:
+                {
+                    int[] widths = [.. n.Inputs.Select(v => (int)v.Type.Width)];
+                    int rows = In(0).Length / widths[0];
+                    Set(n, 0, [.. Enumerable.Range(0, rows).SelectMany(t => widths.SelectMany((w, i) => In(i).Skip(t * w).Take(w)))]);
+                    break;
+                }
+
             case Rope op:
                 RunRope(n, op, In(0), In(1));
                 break;
+            case Activation op:
+                Set(n, 0, [.. In(0).Select(x => Nonlinearity(op.Kind, x).Value)]);
+                break;
+            case ActivationGrad op:
+                Set(n, 0, [.. In(0).Zip(In(1), (dy, x) => dy * Nonlinearity(op.Kind, x).Slope)]);
+                break;
             case GatedActivation op:
-                Set(n, 0, [.. In(0).Zip(In(1), (g, u) => Activation(op.Kind, g).Value * u)]);
+                Set(n, 0, [.. In(0).Zip(In(1), (g, u) => Nonlinearity(op.Kind, g).Value * u)]);
                 break;
             case GatedActivationGrad op:
-                Set(n, 0, [.. In(0).Select((dh, i) => dh * In(2)[i] * Activation(op.Kind, In(1)[i]).Slope)]);
-                Set(n, 1, [.. In(0).Select((dh, i) => dh * Activation(op.Kind, In(1)[i]).Value)]);
+                Set(n, 0, [.. In(0).Select((dh, i) => dh * In(2)[i] * Nonlinearity(op.Kind, In(1)[i]).Slope)]);
+                Set(n, 1, [.. In(0).Select((dh, i) => dh * Nonlinearity(op.Kind, In(1)[i]).Value)]);
                 break;
-            case KvWrite { HasCache: false }:
-                Set(n, 0, [.. In(0), .. In(1)]);
+            case KvWrite { HasCache: false } op:
+                Set(n, 0, [.. In(0).Concat(In(1)).Select(x => Rounded(x, op.CacheType))]);
                 break;
             case Attention op:
-                RunAttention(n, op.Spec, In(0), In(1));
+                RunAttention(n, op.Spec, In(0), In(1), n.Inputs.Count == 3 ? In(2) : null);
                 break;
             case AttentionGrad op:
-                RunAttentionGrad(n, op.Spec, In(0), In(1), In(4));
+                RunAttentionGrad(n, op.Spec, In(0), In(1), In(3), In(4));
+                break;
+            case AttentionSinkGrad op:
+                for (int i = 0; i < In(1).Length; i++)
+                    In(4)[i % op.Spec.NumHeads] -= Math.Exp(In(3)[i % op.Spec.NumHeads] - In(1)[i]) * Dot(In(0), i * op.Spec.ValueDim, In(2), i * op.Spec.ValueDim, op.Spec.ValueDim);
                 break;
             case GatherRows:
                 {
@@ -142,6 +205,7 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 {
                     (double loss, double[] tokens, double[] lse, double[] dLogits) = CrossEntropy(op.Forward, In(0), In(1), In(2), n.Inputs[1].Type);
                     int v = n.Inputs[1].Type.Dims[0], h = n.Inputs[1].Type.Dims[1];
+                    if (op.ScalesGradient) dLogits = [.. dLogits.Select(d => d * In(n.Inputs.Count - 1)[0])];
                     Set(n, 1, [loss]);
                     Set(n, 2, tokens);
                     Set(n, 3, lse);
@@ -154,8 +218,16 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 Set(n, 0, [n.Inputs.Sum(v => _values[v.Storage].Sum(g => g * g))]);
                 Set(n, 1, [-1]);
                 break;
-            case AdamW op:
-                for (int i = 1; i < n.Inputs.Count; i += 4) RunAdamW(op, In(0), In(i), In(i + 1), In(i + 2), In(i + 3));
+            case OptimizerOp op:
+                RunOptimizer(n, op);
+                break;
+            case Ema op:
+                for (int i = 1; i < n.Inputs.Count; i += 2)
+                {
+                    double d = op.DecayAt((long)In(0)[OptimizerOp.StepNumber]);
+                    for (int j = 0; j < In(i).Length; j++) In(i + 1)[j] = (d * In(i + 1)[j]) + ((1 - d) * In(i)[j]);
+                }
+
                 break;
             default:
                 throw new NotSupportedException($"no f64 twin of {n.Op.Name}");
@@ -163,6 +235,16 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
     }
 
     private void Set(Node n, int output, double[] value) => _values[n.Outputs[output]] = value;
+
+    private static (int N, int K) Size(TensorType w, bool transposed) => transposed ? (w.Dims[1], w.Dims[0]) : (w.Dims[0], w.Dims[1]);
+
+    // A weight as [N, K], whichever way it is stored.
+    private static double[] Straight(double[] w, TensorType type, bool transposed)
+    {
+        if (!transposed) return w;
+        int rows = type.Dims[0], columns = type.Dims[1];
+        return [.. Enumerable.Range(0, w.Length).Select(i => w[(i % rows * columns) + (i / rows)])];
+    }
 
     private static double[] Product(double[] x, double[] w, int n, int k)
     {
@@ -222,6 +304,54 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         }
     }
 
+    private void RunLayerNorm(Node n, LayerNorm op, double[] x, double[] w, double[]? b)
+    {
+        int h = w.Length;
+        double[] y = New(n.Outputs[0]), mean = New(n.Outputs[1]), rstd = New(n.Outputs[2]);
+        for (int r = 0; r < x.Length / h; r++)
+        {
+            mean[r] = x.Skip(r * h).Take(h).Average();
+            rstd[r] = 1 / Math.Sqrt(x.Skip(r * h).Take(h).Average(a => (a - mean[r]) * (a - mean[r])) + op.Eps);
+            for (int i = 0; i < h; i++) y[(r * h) + i] = ((x[(r * h) + i] - mean[r]) * rstd[r] * w[i]) + (b?[i] ?? 0);
+        }
+    }
+
+    private void RunLayerNormGrad(Node n, double[] dy, double[] x, double[] w, double[] mean, double[] rstd, double[]? soFar)
+    {
+        int h = w.Length;
+        double[] dx = New(n.Outputs[0]);
+        for (int r = 0; r < x.Length / h; r++)
+        {
+            double meanG = 0, meanGx = 0;
+            for (int i = 0; i < h; i++)
+            {
+                meanG += dy[(r * h) + i] * w[i] / h;
+                meanGx += dy[(r * h) + i] * w[i] * (x[(r * h) + i] - mean[r]) * rstd[r] / h;
+            }
+
+            for (int i = 0; i < h; i++)
+            {
+                double xhat = (x[(r * h) + i] - mean[r]) * rstd[r];
+                dx[(r * h) + i] = (rstd[r] * ((dy[(r * h) + i] * w[i]) - meanG - (xhat * meanGx))) + (soFar?[(r * h) + i] ?? 0);
+            }
+        }
+    }
+
+    private void RunDropout(Node n, Dropout op, double[] x, double[] random)
+    {
+        int h = (int)n.Inputs[0].Type.Width;
+        double[] y = New(n.Outputs[0]);
+        for (int i = 0; i < batch.NumSegments; i++)
+        {
+            Segment segment = batch.Segments[i];
+            for (int r = segment.FirstRow; r < segment.FirstRow + segment.NumRows; r++)
+            {
+                PhiloxStream stream = Philox.Stream((ulong)random[0], op.Stream ?? n.Name, (ulong)random[1], (ulong)segment.SampleId, (ulong)batch.Positions[r]);
+                for (int c = 0; c < h; c++) y[(r * h) + c] = stream.UInt32((ulong)c) / 4294967296.0 >= op.Rate ? x[(r * h) + c] / (1 - op.Rate) : 0;
+            }
+        }
+    }
+
     private void RunRope(Node n, Rope op, double[] x, double[] table)
     {
         int positions = n.Inputs[1].Type.Dims[1], half = op.RotaryDim / 2, width = (int)n.Inputs[0].Type.Width;
@@ -240,7 +370,7 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         }
     }
 
-    private static (double Value, double Slope) Activation(ActivationKind kind, double x)
+    private static (double Value, double Slope) Nonlinearity(ActivationKind kind, double x)
     {
         switch (kind)
         {
@@ -250,6 +380,11 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
             case ActivationKind.GeluTanh:
                 double c = Math.Sqrt(2 / Math.PI), th = Math.Tanh(c * (x + (0.044715 * x * x * x)));
                 return (0.5 * x * (1 + th), (0.5 * (1 + th)) + (0.5 * x * (1 - (th * th)) * c * (1 + (3 * 0.044715 * x * x))));
+            case ActivationKind.GeluErf:
+                double p = 0.5 * (1 + Erf(x / Math.Sqrt(2)));
+                return (x * p, p + (x * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI)));
+            case ActivationKind.Relu:
+                return (Math.Max(x, 0), x > 0 ? 1 : 0);
             case ActivationKind.Relu2:
                 return (x > 0 ? x * x : 0, x > 0 ? 2 * x : 0);
             default:
@@ -257,7 +392,21 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         }
     }
 
-    // Calls back with (query row, query head, key row, key/value head) of every visible pair of a row, row by row.
+    // erf x = 2 / sqrt(pi) e^(-x^2) sum of 2^n x^(2n+1) / (2n+1)!!: no cancellation, and enough terms for |x| below 6.
+    private static double Erf(double x)
+    {
+        if (Math.Abs(x) >= 6) return Math.Sign(x);
+        double term = x, sum = x;
+        for (int n = 1; n < 200; n++)
+        {
+            term *= 2 * x * x / ((2 * n) + 1);
+            sum += term;
+        }
+
+        return 2 / Math.Sqrt(Math.PI) * Math.Exp(-x * x) * sum;
+    }
+
+    // Calls back with (query row, query head, first and last visible key row, key/value head), row by row.
     private void ForEachQuery(AttentionSpec s, Action<int, int, int, int, int> visit)
     {
         for (int i = 0; i < batch.NumSegments; i++)
@@ -269,45 +418,55 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         }
     }
 
-    private (double[] P, double[] DCap, double Lse) Probabilities(AttentionSpec s, double[] q, double[] blocks, int row, int head, int first, int last, int kvHead)
+    private static double Dot(double[] x, int xAt, double[] y, int yAt, int n) => Enumerable.Range(0, n).Sum(i => x[xAt + i] * y[yAt + i]);
+
+    private static double Rounded(double x, DType type) => type switch
+    {
+        DType.F16 => (double)(Half)x,
+        DType.BF16 => BitConverter.Int32BitsToSingle((BitConverter.SingleToInt32Bits((float)x) + 0x7fff + ((BitConverter.SingleToInt32Bits((float)x) >> 16) & 1)) & unchecked((int)0xffff0000)),
+        _ => x,
+    };
+
+    // Scores of the visible keys after scale and cap, and the cap's slope at each.
+    private static (double[] Scores, double[] Slope) Scores(AttentionSpec s, double[] q, double[] blocks, int row, int head, int first, int last, int kvHead)
     {
         var scores = new double[last - first + 1];
         var slope = new double[scores.Length];
         for (int j = first; j <= last; j++)
         {
-            double dot = 0;
-            for (int d = 0; d < s.HeadDim; d++) dot += q[(((row * s.NumHeads) + head) * s.HeadDim) + d] * blocks[(((j * s.NumKvHeads) + kvHead) * s.HeadDim) + d];
-            double score = dot * s.Scale;
+            double score = s.Scale * Dot(q, ((row * s.NumHeads) + head) * s.HeadDim, blocks, ((j * s.NumKvHeads) + kvHead) * s.HeadDim, s.HeadDim);
             double th = s.Softcap > 0 ? Math.Tanh(score / s.Softcap) : 0;
             scores[j - first] = s.Softcap > 0 ? s.Softcap * th : score;
             slope[j - first] = s.Softcap > 0 ? 1 - (th * th) : 1;
         }
 
-        double max = scores.Max(), sum = scores.Sum(x => Math.Exp(x - max));
-        return ([.. scores.Select(x => Math.Exp(x - max) / sum)], slope, max + Math.Log(sum));
+        return (scores, slope);
     }
 
-    private void RunAttention(Node n, AttentionSpec s, double[] q, double[] blocks)
+    private void RunAttention(Node n, AttentionSpec s, double[] q, double[] blocks, double[]? sinks)
     {
         double[] o = New(n.Outputs[0]), lse = New(n.Outputs[1]);
         int values = batch.NumRows * s.NumKvHeads * s.HeadDim;
         ForEachQuery(s, (row, head, first, last, kvHead) =>
         {
-            (double[] p, _, double l) = Probabilities(s, q, blocks, row, head, first, last, kvHead);
+            double[] scores = Scores(s, q, blocks, row, head, first, last, kvHead).Scores;
+            double max = scores.Append(sinks?[head] ?? double.NegativeInfinity).Max();
+            double l = max + Math.Log(scores.Append(sinks?[head] ?? double.NegativeInfinity).Sum(x => Math.Exp(x - max)));
             lse[(row * s.NumHeads) + head] = l;
             for (int j = first; j <= last; j++)
                 for (int d = 0; d < s.ValueDim; d++)
-                    o[(((row * s.NumHeads) + head) * s.ValueDim) + d] += p[j - first] * blocks[values + (((j * s.NumKvHeads) + kvHead) * s.ValueDim) + d];
+                    o[(((row * s.NumHeads) + head) * s.ValueDim) + d] += Math.Exp(scores[j - first] - l) * blocks[values + (((j * s.NumKvHeads) + kvHead) * s.ValueDim) + d];
         });
     }
 
-    private void RunAttentionGrad(Node n, AttentionSpec s, double[] q, double[] blocks, double[] dO)
+    private void RunAttentionGrad(Node n, AttentionSpec s, double[] q, double[] blocks, double[] lse, double[] dO)
     {
         double[] dq = New(n.Outputs[0]), dk = New(n.Outputs[1]), dv = New(n.Outputs[2]);
         int values = batch.NumRows * s.NumKvHeads * s.HeadDim;
         ForEachQuery(s, (row, head, first, last, kvHead) =>
         {
-            (double[] p, double[] slope, _) = Probabilities(s, q, blocks, row, head, first, last, kvHead);
+            (double[] scores, double[] slope) = Scores(s, q, blocks, row, head, first, last, kvHead);
+            double[] p = [.. scores.Select(x => Math.Exp(x - lse[(row * s.NumHeads) + head]))];
             var dp = new double[p.Length];
             for (int j = first; j <= last; j++)
                 for (int d = 0; d < s.ValueDim; d++)
@@ -352,17 +511,17 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         return (tokens.Sum(), tokens, lse, d);
     }
 
-    private static void RunAdamW(AdamW op, double[] hyper, double[] p, double[] g, double[] m, double[] v)
+    // In f64 a master copy is the weight itself.
+    private void RunOptimizer(Node n, OptimizerOp op)
     {
-        double lr = hyper[AdamW.LearningRate], t = hyper[AdamW.StepNumber];
-        for (int i = 0; i < p.Length; i++)
+        TensorType first = n.Inputs[1].Type;
+        int stride = op.OperandsOf(first), states = op.StatesOf(first).Count;
+        for (int i = 1; i < n.Inputs.Count; i += stride)
         {
-            double gi = g[i] * hyper[AdamW.GradientScale];
-            p[i] *= 1 - (lr * op.WeightDecay);
-            m[i] = (op.Beta1 * m[i]) + ((1 - op.Beta1) * gi);
-            v[i] = (op.Beta2 * v[i]) + ((1 - op.Beta2) * gi * gi);
-            p[i] -= lr / (1 - Math.Pow(op.Beta1, t)) * m[i] / ((Math.Sqrt(v[i]) / Math.Sqrt(1 - Math.Pow(op.Beta2, t))) + op.Eps);
-            g[i] = 0;
+            double[] p = _values[n.Inputs[i].Storage];
+            double[][] memory = [.. Enumerable.Range(i + 2, states).Select(j => _values[n.Inputs[j].Storage])];
+            OptimizerReference.Step(op, _values[n.Inputs[0].Storage], n.Inputs[i].Type, p, _values[n.Inputs[i + 1].Storage], memory);
+            if (op.KeepsMaster(first)) p.CopyTo(_values[n.Inputs[i + stride - 1].Storage], 0);
         }
     }
 }

@@ -65,7 +65,7 @@ internal static class AttentionBench
             Value q = g.Input("q", rows);
             Value blocks = g.Apply(new KvWrite(spec, DType.F32), "kv", g.Input("k", rows), g.Input("v", rows));
             IReadOnlyList<Value> forward = g.ApplyAll(new Attention(spec), "attention", q, blocks);
-            g.Stage = Stage.Backward;
+            g.Fragment = Stage.Backward;
             IReadOnlyList<Value> backward = g.ApplyAll(new AttentionGrad(spec), "attention.grad", q, blocks, forward[0], forward[1], g.Input("do", rows));
             for (int i = 0; i < backward.Count; i++) g.Output($"gradient.{i}", backward[i]);
         },

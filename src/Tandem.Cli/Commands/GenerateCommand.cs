@@ -1,48 +1,199 @@
 using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
 using Tandem.Inference;
 
 namespace Tandem.Cli.Commands;
 
+/// <summary>Continues one prompt as it is written, or many at once in their order.</summary>
 internal static class GenerateCommand
 {
     public static Command Create()
     {
         var model = new Argument<string>("model") { Description = "Model directory (config.json, model.safetensors, tokenizer.json)" };
-        var prompt = new Argument<string>("prompt") { Description = "Text to continue; '-' reads standard input", DefaultValueFactory = _ => "" };
-        var maxTokens = new Option<int>("--max-tokens") { Description = "Tokens to generate", DefaultValueFactory = _ => 128 };
-        var temperature = new Option<float>("--temperature") { Description = "0 takes the most likely token", DefaultValueFactory = _ => 1 };
-        var topK = new Option<int>("--top-k") { Description = "Keep the k most likely tokens; 0 keeps all" };
-        var topP = new Option<float>("--top-p") { Description = "Keep the most likely tokens up to this sum", DefaultValueFactory = _ => 1 };
-        var minP = new Option<float>("--min-p") { Description = "Drop tokens below this share of the most likely" };
-        var penalty = new Option<float>("--repetition-penalty") { Description = "1 is none", DefaultValueFactory = _ => 1 };
-        var seed = new Option<ulong>("--seed") { Description = "The same seed gives the same text" };
-        var stop = new Option<string[]>("--stop") { Description = "Text that ends the generation; may be given several times", DefaultValueFactory = _ => [] };
-        var threads = new Option<int>("--threads") { Description = "Threads; 0 is one a core" };
-        var command = new Command("generate", "Continue a text. Example: tandem generate my-model \"Once upon a time\" --max-tokens 50")
+        var prompt = new Argument<string?>("prompt") { Description = "Text to continue; '-' or nothing with redirected input reads standard input", Arity = ArgumentArity.ZeroOrOne };
+        var prompts = new Option<string?>("--prompts") { Description = "File of prompts: lines, or JSON lines with \"prompt\" if it ends in .jsonl; '-' is standard input" };
+        var json = new Option<bool>("--json") { Description = "One JSON object a prompt: text, tokens, finish reason, times" };
+        var logProbs = new Option<int?>("--logprobs") { Description = "With --json: log-probability of each token and of this many alternatives" };
+        var promptLogProbs = new Option<bool>("--prompt-logprobs") { Description = "With --json: log-probability of each token of the prompt" };
+        var parseSpecial = new Option<bool>("--parse-special") { Description = "Special tokens in prompts are tokens, not text" };
+        var quiet = new Option<bool>("--quiet") { Description = "No rates on standard error" };
+        var sampling = new SamplingFlags(maxTokens: 128);
+        var command = new Command("generate", """
+            Continue a text, or many.
+
+            Examples:
+              tandem generate my-model "Once upon a time" --max-tokens 50 --temperature 0.7
+              tandem generate my-model --prompts prompts.txt --json --logprobs 3 > answers.jsonl
+              cat letter.txt | tandem generate my-model --stop "Regards"
+            """)
         {
-            model, prompt, maxTokens, temperature, topK, topP, minP, penalty, seed, stop, threads,
+            model, prompt, prompts, json, logProbs, promptLogProbs, parseSpecial, quiet,
         };
-        command.SetAction((parse, cancel) =>
+        sampling.AddTo(command);
+        command.SetAction(parse =>
         {
-            using Generator generator = Generator.Load(parse.GetValue(model)!, parse.GetValue(threads));
-            string text = parse.GetValue(prompt)!;
+            string? text = parse.GetValue(prompt), file = parse.GetValue(prompts);
+            if (text != null && file != null) throw new TandemException("a prompt and --prompts were given, wanted one of them");
+            bool asJson = parse.GetValue(json);
+            if (!asJson && (parse.GetValue(logProbs) != null || parse.GetValue(promptLogProbs))) throw new TandemException("--logprobs and --prompt-logprobs are shown with --json only");
+            using var interrupt = new Interrupt();
+            using Generator generator = sampling.Load(parse, parse.GetValue(model)!);
+            if (parse.GetValue(parseSpecial)) generator.PromptSpecialTokens = Models.SpecialTokens.Parse;
+            SamplingOptions options = sampling.Read(parse, generator.Defaults) with { LogProbs = parse.GetValue(logProbs) ?? 0, PromptLogProbs = parse.GetValue(promptLogProbs) };
+            text ??= file == null && Console.IsInputRedirected ? "-" : text ?? "";
             if (text == "-") text = Console.In.ReadToEnd();
-            var options = new SamplingOptions
+            var clock = Stopwatch.StartNew();
+            (int tokens, bool failed) = file == null && !asJson
+                ? Stream(generator, text, options, interrupt.Token)
+                : Many(generator, file == null ? [text] : ReadPrompts(file), options, asJson, interrupt.Token);
+            if (!parse.GetValue(quiet))
             {
-                MaxTokens = parse.GetValue(maxTokens),
-                Temperature = parse.GetValue(temperature),
-                TopK = parse.GetValue(topK),
-                TopP = parse.GetValue(topP),
-                MinP = parse.GetValue(minP),
-                RepetitionPenalty = parse.GetValue(penalty),
-                Seed = parse.GetValue(seed),
-                Stop = parse.GetValue(stop)!,
-            };
-            Console.Write(text);
-            foreach (string piece in generator.Stream(text, options, cancel)) Console.Write(piece);
-            Console.WriteLine();
-            return Task.FromResult(0);
+                string rate = string.Create(CultureInfo.InvariantCulture, $"{tokens} tokens in {clock.Elapsed.TotalSeconds:F2} s, {tokens / clock.Elapsed.TotalSeconds:F1} tokens/s");
+                Console.Error.WriteLine(rate);
+            }
+
+            return interrupt.Token.IsCancellationRequested ? Interrupt.ExitCode : failed ? 1 : 0;
         });
         return command;
+    }
+
+    private static (int Tokens, bool Failed) Stream(Generator generator, string prompt, SamplingOptions options, CancellationToken cancel)
+    {
+        Console.Write(prompt);
+        Completion completion = generator.Generate(prompt, options, piece => { Console.Write(piece); Console.Out.Flush(); }, cancel);
+        Console.WriteLine();
+        if (completion.Error != null) Console.Error.WriteLine(completion.Error);
+        return (completion.Tokens.Count, completion.Error != null);
+    }
+
+    private static (int Tokens, bool Failed) Many(Generator generator, IEnumerable<string> prompts, SamplingOptions options, bool json, CancellationToken cancel)
+    {
+        int tokens = 0, index = 0;
+        bool failed = false;
+        foreach (Completion completion in generator.CompleteAll(prompts, options, cancel))
+        {
+            tokens += completion.Tokens.Count;
+            if (completion.Error != null)
+            {
+                failed = true;
+                Console.Error.WriteLine($"prompt {index}: {completion.Error}");
+            }
+
+            Console.WriteLine(json ? Json(completion, index) : completion.Prompt + completion.Text);
+            index++;
+        }
+
+        return (tokens, failed);
+    }
+
+    private static IEnumerable<string> ReadPrompts(string path)
+    {
+        bool jsonLines = path.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase);
+        using TextReader reader = path == "-" ? Console.In : Open(path);
+        for (int line = 1; ReadLine(reader, path, line) is { } text; line++)
+        {
+            if (text.Length > 0) yield return jsonLines ? PromptOf(text, path, line) : text;
+        }
+    }
+
+    private static string? ReadLine(TextReader reader, string path, int line)
+    {
+        try
+        {
+            return reader.ReadLine();
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw new TandemException($"'{path}', near line {line}: not UTF-8", e);
+        }
+        catch (Exception e) when (FileErrors.IsFileError(e))
+        {
+            throw FileErrors.Wrap("cannot read", path, e);
+        }
+    }
+
+    private static StreamReader Open(string path)
+    {
+        try
+        {
+            return new StreamReader(path, new UTF8Encoding(false, throwOnInvalidBytes: true));
+        }
+        catch (Exception e) when (FileErrors.IsFileError(e))
+        {
+            throw FileErrors.Wrap("cannot read", path, e);
+        }
+    }
+
+    private static string PromptOf(string text, string path, int line)
+    {
+        try
+        {
+            using JsonDocument row = JsonDocument.Parse(text);
+            if (row.RootElement.ValueKind == JsonValueKind.String) return row.RootElement.GetString()!;
+            if (row.RootElement.ValueKind == JsonValueKind.Object && row.RootElement.TryGetProperty("prompt", out JsonElement prompt) && prompt.ValueKind == JsonValueKind.String)
+                return prompt.GetString()!;
+        }
+        catch (JsonException e)
+        {
+            throw new TandemException($"'{path}', line {line}: {e.Message}", e);
+        }
+
+        throw new TandemException($"'{path}', line {line}: wanted a string, or an object with a string \"prompt\"");
+    }
+
+    private static string Json(Completion completion, int index)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("index", index);
+            json.WriteString("prompt", completion.Prompt);
+            json.WriteString("text", completion.Text);
+            json.WriteString("finish_reason", completion.Finish.ToString().ToLowerInvariant());
+            if (completion.Error != null) json.WriteString("error", completion.Error);
+            json.WriteStartArray("tokens");
+            foreach (CompletionToken token in completion.Tokens) WriteToken(json, token);
+            json.WriteEndArray();
+            if (completion.PromptLogProbs.Count > 0)
+            {
+                json.WriteStartArray("prompt_logprobs");
+                foreach (float value in completion.PromptLogProbs) json.WriteNumberValue(value);
+                json.WriteEndArray();
+            }
+
+            json.WriteNumber("prompt_tokens", completion.PromptTokens.Count);
+            json.WriteNumber("time_to_first_token_s", Math.Round(completion.TimeToFirstToken.TotalSeconds, 6));
+            json.WriteNumber("time_s", Math.Round(completion.Time.TotalSeconds, 6));
+            json.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
+    }
+
+    private static void WriteToken(Utf8JsonWriter json, CompletionToken token)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("id", token.Id);
+        json.WriteString("text", token.Text);
+        json.WriteNumber("logprob", token.LogProb);
+        if (token.Alternatives.Count > 0)
+        {
+            json.WriteStartArray("top");
+            foreach (TokenLogProb alternative in token.Alternatives)
+            {
+                json.WriteStartObject();
+                json.WriteNumber("id", alternative.Id);
+                json.WriteNumber("logprob", alternative.LogProb);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+        }
+
+        json.WriteEndObject();
     }
 }

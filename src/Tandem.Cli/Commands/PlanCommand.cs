@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Tandem.Cpu;
 using Tandem.Graph;
-using Tandem.Graph.Ops;
 using Tandem.Models;
 
 namespace Tandem.Cli.Commands;
@@ -27,7 +26,7 @@ internal static class PlanCommand
             int blocks = (parse.GetValue(cacheTokens) + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
             foreach ((ModelGraph g, StepSizes bounds) in ((ModelGraph, StepSizes)[])
                 [
-                    (ModelGraphs.Train(config, new LinearCrossEntropy(), new AdamW(0.9, 0.95, 1e-8, 0.1)), StepSizes.ForTraining(rows, segments)),
+                    (ModelGraphs.Train(config, new TrainingGraph()), StepSizes.ForTraining(rows, segments)),
                     (ModelGraphs.Serve(config, new KvPlacement(DType.F32, blocks)), StepSizes.ForServing(rows, segments)),
                 ])
             {

@@ -1,57 +1,99 @@
+using Tandem.Graph;
+
 namespace Tandem.Cpu;
 
-internal sealed unsafe class LinearCall(BoundNode node) : KernelCall
+/// <summary>y = x W^T (+ b): an item is a rectangle of y, the bias is added to its finished sums.</summary>
+internal sealed unsafe class LinearCall : TileCall
 {
-    private readonly int _n = node.InType(1).Dims[0];
-    private readonly int _k = node.InType(1).Dims[1];
+    private readonly BoundNode _node;
+    private readonly PanelWeight _weight;
+    private readonly int _ldx;
 
-    // The bias waits for whole rows, so that it is added to finished sums.
-    public override int Phases => node.NumInputs == 3 ? 2 : 1;
+    public LinearCall(BoundNode node)
+    {
+        _node = node;
+        _weight = PanelWeight.Of(node.InType(1), node.In(1));
+        _ldx = node.InType(0).Dims[0];
+    }
 
-    public override int Items => Phase == 0 ? MatMul.ForwardItems(node.Rows, _n, node.Step.Workers) : (node.Rows + 15) / 16;
+    public override int Items => Grid.Items;
+
+    private ItemGrid Grid => MatMul.ForwardGrid(_node.Rows, _weight, _node.Step.Workers);
+
+    public static long ScratchBytes(Node node, StepSizes bounds, int workers) => workers * MatMul.ScratchBytes;
+
+    public override Tile TileOf(int item)
+    {
+        (int firstRow, int lastRow, int firstPanel, int lastPanel) = Grid[item];
+        return new Tile(firstRow, lastRow, firstPanel * MicroKernel.Columns, Math.Min(_weight.N, lastPanel * MicroKernel.Columns));
+    }
 
     public override void Run(int item, int worker)
     {
-        if (Phase == 0) MatMul.Forward(item, node.Step.Workers, node.In(0), _k, node.In(1), node.Out(), _n, node.Rows, _n, _k);
-        else Bias.Add(item * 16, Math.Min(16, node.Rows - (item * 16)), _n, node.Out(), node.In(2), node.Out());
+        float* y = _node.Out(), scratch = (float*)(_node.Scratch + (worker * MatMul.ScratchBytes));
+        MatMul.Forward(Grid, item, _node.In(0), _ldx, _weight, y, _weight.N, scratch);
+        if (_node.NumInputs == 3) Bias.Add(TileOf(item), _weight.N, y, _node.In(2));
     }
 }
 
-internal sealed unsafe class LinearInputGradCall(BoundNode node) : KernelCall
+/// <summary>dx = dy W, or a gradient that is there already continued.</summary>
+internal sealed unsafe class LinearInputGradCall : KernelCall
 {
-    private readonly int _n = node.InType(1).Dims[0];
-    private readonly int _k = node.InType(1).Dims[1];
+    private const int RowsPerCopy = 16;
+
+    private readonly BoundNode _node;
+    private readonly PanelWeight _weight;
+
+    public LinearInputGradCall(BoundNode node)
+    {
+        _node = node;
+        _weight = PanelWeight.Of(node.InType(1), node.In(1));
+    }
 
     // A gradient to continue that lies elsewhere is copied first; mostly the planner has put both in one place.
-    public override int Phases => node.NumInputs == 3 && node.In(2) != node.Out() ? 2 : 1;
+    public override int Phases => _node.NumInputs == 3 && _node.In(2) != _node.Out() ? 2 : 1;
+
+    public override int Items => IsCopy
+        ? (_node.Rows + RowsPerCopy - 1) / RowsPerCopy
+        : Grid.Items;
+
+    private ItemGrid Grid => MatMul.InputGradGrid(_node.Rows, _weight, _node.Step.Workers);
 
     private bool IsCopy => Phases == 2 && Phase == 0;
-
-    public override int Items => IsCopy ? (node.Rows + 15) / 16 : MatMul.InputGradItems(node.Rows, _k, node.Step.Workers);
 
     public override void Run(int item, int worker)
     {
         if (IsCopy)
         {
-            Elementwise.Copy((long)item * 16 * _k, Math.Min(16, node.Rows - (item * 16)) * (long)_k, node.In(2), node.Out());
+            int first = item * RowsPerCopy;
+            Elementwise.Copy((long)first * _weight.K, Math.Min(RowsPerCopy, _node.Rows - first) * (long)_weight.K, _node.In(2), _node.Out());
             return;
         }
 
-        float* scratch = (float*)(node.Scratch + (worker * MatMul.InputGradScratch));
-        MatMul.InputGrad(item, node.Step.Workers, node.In(0), _n, node.In(1), node.Out(), _k, node.Rows, _n, _k, node.NumInputs == 3, scratch);
+        float* scratch = (float*)(_node.Scratch + (worker * MatMul.ScratchBytes));
+        MatMul.InputGrad(Grid, item, _node.In(0), _weight.N, _weight, _node.Out(), _weight.K, _node.NumInputs == 3, scratch);
     }
 }
 
-internal sealed unsafe class LinearWeightGradCall(BoundNode node) : KernelCall
+/// <summary>dW += dy^T x in the accumulator's panels.</summary>
+internal sealed unsafe class LinearWeightGradCall : KernelCall
 {
-    private readonly int _n = node.InType(2).Dims[0];
-    private readonly int _k = node.InType(2).Dims[1];
+    private readonly BoundNode _node;
+    private readonly PanelWeight _gradient;
 
-    public override int Items => node.Rows == 0 ? 0 : MatMul.WeightGradItems(_n);
+    public LinearWeightGradCall(BoundNode node)
+    {
+        _node = node;
+        _gradient = PanelWeight.Of(node.InType(2), node.In(2));
+    }
+
+    public override int Items => Grid.Items;
+
+    private ItemGrid Grid => MatMul.WeightGradGrid(_node.Rows, _gradient.N, _gradient.K, _node.Step.Workers);
 
     public override void Run(int item, int worker)
     {
-        float* scratch = (float*)(node.Scratch + (worker * MatMul.WeightGradScratch));
-        MatMul.WeightGrad(item, node.In(0), _n, node.In(1), _k, node.In(2), node.Rows, _n, _k, scratch);
+        float* scratch = (float*)(_node.Scratch + (worker * MatMul.ScratchBytes));
+        MatMul.WeightGrad(Grid, item, _node.In(0), _gradient.N, _node.In(1), _gradient.K, (float*)_gradient.Pointer, _node.Rows, _gradient.N, _gradient.K, scratch);
     }
 }

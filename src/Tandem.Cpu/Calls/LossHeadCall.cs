@@ -9,18 +9,24 @@ namespace Tandem.Cpu;
 /// </summary>
 internal sealed unsafe class LossHeadCall : KernelCall
 {
-    private const int ChunkRows = 192;
+    // Logits of a chunk take some 32 MB: enough rows that a pass over a large weight and its gradient is amortised.
+    private const long ChunkElements = 8L << 20;
+    private const int MinChunkRows = 240;
+    private const int MaxChunkRows = 960;
     private const int RowsPerItem = 4;
 
     private readonly BoundNode _node;
     private readonly CrossEntropyTerms _terms;
     private readonly bool _gradient;
     private readonly bool _trainsWeight;
-    private readonly int _n;
-    private readonly int _k;
+    private readonly PanelWeight _weight;
+    private readonly int _chunkRows;
     private readonly float* _logits;
     private readonly byte* _workerScratch;
-    private readonly double* _tiles;
+
+    // A loss scale is the weight of every row; null without one.
+    private readonly float* _lossScale;
+    private readonly float* _rowWeights;
 
     public LossHeadCall(BoundNode node)
     {
@@ -30,32 +36,32 @@ internal sealed unsafe class LossHeadCall : KernelCall
         _terms = new CrossEntropyTerms(op.LabelSmoothing, op.ZLoss);
         _gradient = gradient != null;
         _trainsWeight = gradient?.TrainsWeight ?? false;
-        _n = node.InType(1).Dims[0];
-        _k = node.InType(1).Dims[1];
-        _logits = (float*)node.Scratch;
-        _workerScratch = node.Scratch + LogitBytes(_n);
-        _tiles = (double*)(_workerScratch + (node.Step.Workers * WorkerBytes));
+        _weight = PanelWeight.Of(node.InType(1), node.In(1));
+        _chunkRows = ChunkRows(_weight.N);
+        _workerScratch = node.Scratch;
+        _rowWeights = (float*)(node.Scratch + (node.Step.Workers * MatMul.ScratchBytes));
+        _logits = _rowWeights + MaxChunkRows;
+        _lossScale = gradient?.ScalesGradient ?? false ? node.In(node.NumInputs - 1) : null;
     }
-
-    private static long WorkerBytes => Math.Max(MatMul.InputGradScratch, MatMul.WeightGradScratch);
 
     // A chunk is logits, losses, dx, dW; at the end the losses are added.
     private int PhasesPerChunk => !_gradient ? 2 : _trainsWeight ? 4 : 3;
 
-    public override int Phases => (((_node.Rows + ChunkRows - 1) / ChunkRows) * PhasesPerChunk) + 1;
+    public override int Phases => (((_node.Rows + _chunkRows - 1) / _chunkRows) * PhasesPerChunk) + 1;
 
     private bool IsLast => Phase == Phases - 1;
 
-    private int First => Phase / PhasesPerChunk * ChunkRows;
+    private int First => Phase / PhasesPerChunk * _chunkRows;
 
-    private int Count => Math.Min(ChunkRows, _node.Rows - First);
+    private int Count => Math.Min(_chunkRows, _node.Rows - First);
 
-    public override int Items => IsLast ? 1 : (Phase % PhasesPerChunk) switch
+    public override int Items => IsLast ? 1 : Phase % PhasesPerChunk == 1 ? (Count + RowsPerItem - 1) / RowsPerItem : Grid.Items;
+
+    private ItemGrid Grid => (Phase % PhasesPerChunk) switch
     {
-        0 => MatMul.ForwardItems(Count, _n, _node.Step.Workers),
-        1 => (Count + RowsPerItem - 1) / RowsPerItem,
-        2 => MatMul.InputGradItems(Count, _k, _node.Step.Workers),
-        _ => MatMul.WeightGradItems(_n),
+        0 => MatMul.ForwardGrid(Count, _weight, _node.Step.Workers),
+        2 => MatMul.InputGradGrid(Count, _weight, _node.Step.Workers),
+        _ => MatMul.WeightGradGrid(Count, _weight.N, _weight.K, _node.Step.Workers),
     };
 
     public override string? PartName => IsLast ? "sum" : (Phase % PhasesPerChunk) switch
@@ -66,42 +72,47 @@ internal sealed unsafe class LossHeadCall : KernelCall
         _ => "dw",
     };
 
-    private float* X => _node.In(0) + ((long)First * _k);
+    private float* X => _node.In(0) + ((long)First * _weight.K);
 
     private int LossOutput => _gradient ? 1 : 0;
 
-    public static long ScratchBytes(Node node, StepSizes bounds, int workers) =>
-        LogitBytes(node.Inputs[1].Type.Dims[0]) + (workers * WorkerBytes) + (sizeof(double) * Math.Max(1, Totals.NumTiles(bounds.Tokens, Totals.LossTile)));
+    public static long ScratchBytes(Node node, StepSizes bounds, int workers)
+    {
+        long vocabulary = node.Inputs[1].Type.Width / node.Inputs[0].Type.Dims[0];
+        long logits = sizeof(float) * vocabulary * Math.Min(ChunkRows(vocabulary), bounds.Tokens);
+        return (workers * MatMul.ScratchBytes) + (sizeof(float) * MaxChunkRows) + Math.Max(logits, sizeof(double) * Totals.NumTiles(bounds.Tokens, Totals.LossTile));
+    }
 
     public override void Run(int item, int worker)
     {
-        int workers = _node.Step.Workers;
-        float* scratch = (float*)(_workerScratch + (worker * WorkerBytes));
+        float* scratch = (float*)(_workerScratch + (worker * MatMul.ScratchBytes));
         if (IsLast)
         {
-            *(double*)_node.Out(LossOutput) = Totals.SumLosses(_node.Out(LossOutput + 1), _node.Rows, _tiles);
+            // The logits are no longer needed: the partial sums take their place.
+            *(double*)_node.Out(LossOutput) = Totals.SumLosses(_node.Out(LossOutput + 1), _node.Rows, (double*)_logits);
             return;
         }
 
         switch (Phase % PhasesPerChunk)
         {
             case 0:
-                MatMul.Forward(item, workers, X, _k, _node.In(1), _logits, _n, Count, _n, _k);
+                if (item == 0 && _lossScale != null) new Span<float>(_rowWeights, MaxChunkRows).Fill(*_lossScale);
+                MatMul.Forward(Grid, item, X, _weight.K, _weight, _logits, _weight.N, scratch);
                 break;
             case 1:
                 int first = item * RowsPerItem;
                 CrossEntropyKernel.Run(
-                    first, Math.Min(RowsPerItem, Count - first), _n, _logits, _node.InInts(2) + First, null, _terms, _gradient,
+                    first, Math.Min(RowsPerItem, Count - first), _weight.N, _logits, _node.InInts(2) + First, _lossScale == null ? null : _rowWeights, _terms, _gradient,
                     _node.Out(LossOutput + 1) + First, _node.Out(LossOutput + 2) + First, null);
                 break;
             case 2:
-                MatMul.InputGrad(item, workers, _logits, _n, _node.In(1), _node.Out(0) + ((long)First * _k), _k, Count, _n, _k, false, scratch);
+                MatMul.InputGrad(Grid, item, _logits, _weight.N, _weight, _node.Out(0) + ((long)First * _weight.K), _weight.K, false, scratch);
                 break;
             default:
-                MatMul.WeightGrad(item, _logits, _n, X, _k, _node.In(3), Count, _n, _k, scratch);
+                MatMul.WeightGrad(Grid, item, _logits, _weight.N, X, _weight.K, _node.In(3), Count, _weight.N, _weight.K, scratch);
                 break;
         }
     }
 
-    private static long LogitBytes(int n) => ((sizeof(float) * (long)ChunkRows * n) + 63) & ~63L;
+    private static int ChunkRows(long vocabulary) => (int)Math.Clamp(ChunkElements / vocabulary / MicroKernel.Rows * MicroKernel.Rows, MinChunkRows, MaxChunkRows);
 }

@@ -2,14 +2,15 @@ using Tandem.Graph.Ops;
 
 namespace Tandem.Cpu;
 
-/// <summary>A call whose items are groups of rows of operand 0.</summary>
+/// <summary>A call whose items are groups of rows of operand 0; each row of the results depends on the same row of the operands only.</summary>
 internal abstract unsafe class RowCall(BoundNode node) : KernelCall
 {
-    private const int RowsPerItem = 16;
+    public const int RowsPerItem = 16;
 
     protected BoundNode Bound { get; } = node;
 
-    protected virtual int NumRows => Bound.Rows;
+    /// <summary>Rows of this step.</summary>
+    public virtual int NumRows => Bound.Rows;
 
     public override int Items => (NumRows + RowsPerItem - 1) / RowsPerItem;
 
@@ -19,7 +20,8 @@ internal abstract unsafe class RowCall(BoundNode node) : KernelCall
         Run(first, Math.Min(RowsPerItem, NumRows - first), worker);
     }
 
-    protected abstract void Run(int first, int count, int worker);
+    /// <summary>Does rows first .. first + count - 1.</summary>
+    public abstract void Run(int first, int count, int worker);
 }
 
 /// <summary>A call whose items are groups of columns, each going through the rows in order.</summary>
@@ -40,12 +42,30 @@ internal abstract unsafe class ColumnCall(BoundNode node, int columns) : KernelC
     protected abstract void RunColumns(int first, int count);
 }
 
-internal sealed unsafe class AddCall(BoundNode node) : RowCall(node)
+/// <summary>A call that can do any run of elements, and so any rectangle.</summary>
+internal abstract unsafe class ElementwiseCall(BoundNode node, long width) : RowCall(node)
 {
-    private readonly long _width = node.InType(0).Width;
+    public override void Run(int first, int count, int worker) => Run(first * width, count * width);
 
-    protected override void Run(int first, int count, int worker) =>
-        Elementwise.Add(first * _width, count * _width, Bound.In(0), Bound.In(1), Bound.Out());
+    /// <summary>Does the elements of a rectangle.</summary>
+    public void Run(Tile tile)
+    {
+        int columns = tile.LastColumn - tile.FirstColumn;
+        if (columns == width)
+        {
+            Run(tile.FirstRow * width, (tile.LastRow - tile.FirstRow) * width);
+            return;
+        }
+
+        for (int row = tile.FirstRow; row < tile.LastRow; row++) Run((row * width) + tile.FirstColumn, columns);
+    }
+
+    protected abstract void Run(long first, long count);
+}
+
+internal sealed unsafe class AddCall(BoundNode node) : ElementwiseCall(node, node.InType(0).Width)
+{
+    protected override void Run(long first, long count) => Elementwise.Add(first, count, Bound.In(0), Bound.In(1), Bound.Out());
 }
 
 internal sealed unsafe class BiasGradCall(BoundNode node) : ColumnCall(node, (int)node.InType(1).Width)
@@ -62,7 +82,7 @@ internal sealed unsafe class RmsNormCall(BoundNode node) : RowCall(node)
     private readonly int _width = (int)node.InType(1).Width;
     private readonly int _perRow = (int)(node.InType(0).Width / node.InType(1).Width);
 
-    protected override void Run(int first, int count, int worker) =>
+    public override void Run(int first, int count, int worker) =>
         RmsNormKernel.Forward(first * _perRow, count * _perRow, _width, Bound.In(0), Bound.In(1), _op.Offset, _op.Eps, Bound.Out(0), Bound.Out(1));
 }
 
@@ -72,7 +92,7 @@ internal sealed unsafe class RmsNormGradCall(BoundNode node) : RowCall(node)
     private readonly int _width = (int)node.InType(2).Width;
     private readonly int _perRow = (int)(node.InType(1).Width / node.InType(2).Width);
 
-    protected override void Run(int first, int count, int worker) => RmsNormKernel.Backward(
+    public override void Run(int first, int count, int worker) => RmsNormKernel.Backward(
         first * _perRow, count * _perRow, _width, Bound.In(1), Bound.In(2), _op.Offset, Bound.In(3), Bound.In(0), Bound.In(4), Bound.Out());
 }
 

@@ -1,19 +1,32 @@
 using Tandem.Graph;
-using Tandem.Graph.Ops;
 
 namespace Tandem.Cpu;
 
+/// <summary>y[t] = table[ids[t]] from a table of any element type, in rows or in panels.</summary>
 internal sealed unsafe class EmbeddingCall(BoundNode node) : RowCall(node)
 {
     private readonly int _width = node.InType(0).Dims[1];
 
-    protected override int NumRows => (int)Bound.Step.Sizes.Of(Bound.InType(1).Rows);
+    public override int NumRows => (int)Bound.Step.Sizes.Of(Bound.InType(1).Rows);
 
-    protected override void Run(int first, int count, int worker)
+    public override void Run(int first, int count, int worker)
     {
-        int* ids = Bound.InInts(1);
-        if (Bound.InType(0).Layout == Layout.Panel16) EmbeddingKernel.GatherPanel16<float, StoredF32>(first, count, _width, ids, Bound.In(0), Bound.Out());
-        else EmbeddingKernel.Gather<float, StoredF32>(first, count, _width, ids, Bound.In(0), Bound.Out());
+        switch (Bound.InType(0).DType)
+        {
+            case DType.F32: Run<float, StoredF32>(first, count); break;
+            case DType.BF16: Run<ushort, StoredBF16>(first, count); break;
+            case DType.F16: Run<ushort, StoredF16>(first, count); break;
+            default: throw new InvalidOperationException($"no embedding reads a table {Bound.InType(0)}; there are f32, bf16, f16");
+        }
+    }
+
+    private void Run<T, TStored>(int first, int count)
+        where T : unmanaged
+        where TStored : struct, IStoredFloat<T>
+    {
+        T* table = (T*)Bound.In(0);
+        if (Bound.InType(0).Layout == Layout.Panel16) EmbeddingKernel.GatherPanel16<T, TStored>(first, count, _width, Bound.InInts(1), table, Bound.Out());
+        else EmbeddingKernel.Gather<T, TStored>(first, count, _width, Bound.InInts(1), table, Bound.Out());
     }
 }
 
@@ -32,45 +45,8 @@ internal sealed unsafe class GatherRowsCall(BoundNode node) : RowCall(node)
 {
     private readonly int _width = (int)node.InType(0).Width;
 
-    protected override int NumRows => Bound.Step.Sizes.Sampled;
+    public override int NumRows => Bound.Step.Sizes.Sampled;
 
-    protected override void Run(int first, int count, int worker) =>
+    public override void Run(int first, int count, int worker) =>
         RowSelection.Gather(first, count, _width, Bound.Step.View.SampledRows, Bound.In(0), Bound.Out());
-}
-
-internal sealed unsafe class GatedActivationCall(BoundNode node) : RowCall(node)
-{
-    private readonly ActivationKind _kind = ((GatedActivation)node.Node.Op).Kind;
-    private readonly long _width = node.InType(0).Width;
-
-    protected override void Run(int first, int count, int worker)
-    {
-        long from = first * _width, n = count * _width;
-        switch (_kind)
-        {
-            case ActivationKind.Silu: Activations.GatedForward<SiluActivation>(from, n, Bound.In(0), Bound.In(1), Bound.Out()); break;
-            case ActivationKind.GeluTanh: Activations.GatedForward<GeluTanhActivation>(from, n, Bound.In(0), Bound.In(1), Bound.Out()); break;
-            case ActivationKind.GeluErf: Activations.GatedForward<GeluErfActivation>(from, n, Bound.In(0), Bound.In(1), Bound.Out()); break;
-            default: Activations.GatedForward<Relu2Activation>(from, n, Bound.In(0), Bound.In(1), Bound.Out()); break;
-        }
-    }
-}
-
-internal sealed unsafe class GatedActivationGradCall(BoundNode node) : RowCall(node)
-{
-    private readonly ActivationKind _kind = ((GatedActivationGrad)node.Node.Op).Kind;
-    private readonly long _width = node.InType(1).Width;
-
-    protected override void Run(int first, int count, int worker)
-    {
-        long from = first * _width, n = count * _width;
-        float* dh = Bound.In(0), gate = Bound.In(1), up = Bound.In(2), dgate = Bound.Out(0), dup = Bound.Out(1);
-        switch (_kind)
-        {
-            case ActivationKind.Silu: Activations.GatedBackward<SiluActivation>(from, n, gate, up, dh, dgate, dup); break;
-            case ActivationKind.GeluTanh: Activations.GatedBackward<GeluTanhActivation>(from, n, gate, up, dh, dgate, dup); break;
-            case ActivationKind.GeluErf: Activations.GatedBackward<GeluErfActivation>(from, n, gate, up, dh, dgate, dup); break;
-            default: Activations.GatedBackward<Relu2Activation>(from, n, gate, up, dh, dgate, dup); break;
-        }
-    }
 }

@@ -11,7 +11,7 @@ public sealed unsafe class CpuInstance : IDisposable
     private readonly NativeBuffer _arena;
     private readonly List<NativeBuffer> _owned = [];
     private readonly Dictionary<Value, nint> _pointers = [];
-    private readonly (Node Node, KernelCall Call)[][] _stages;
+    private readonly Dictionary<Fragment, (Node Node, KernelCall Call)[]> _fragments = [];
     private readonly StepContext _step = new();
     private readonly ThreadTeam _team;
     private string? _failed;
@@ -36,17 +36,8 @@ public sealed unsafe class CpuInstance : IDisposable
             _pointers[value] = (nint)buffer.Pointer;
         }
 
-        var stages = new List<(Node, KernelCall)>[4];
-        for (int i = 0; i < stages.Length; i++) stages[i] = [];
-        foreach (Node node in plan.Graph.Nodes)
-        {
-            nint[] inputs = [.. node.Inputs.Select(Address)];
-            nint[] outputs = [.. node.Outputs.Select(Address)];
-            byte* scratch = plan.ScratchOf(node) is { } slot ? _arena.Pointer + slot.Offset : null;
-            stages[(int)node.Stage].Add((node, CpuBackend.Bind(new BoundNode(node, _step, inputs, outputs, scratch))));
-        }
-
-        _stages = [.. stages.Select(s => s.ToArray())];
+        foreach (IGrouping<Fragment, Node> fragment in plan.Graph.Nodes.GroupBy(n => n.Fragment))
+            _fragments[fragment.Key] = [.. fragment.Select(n => (n, Bind(n)))];
     }
 
     /// <summary>The plan.</summary>
@@ -64,15 +55,15 @@ public sealed unsafe class CpuInstance : IDisposable
     /// <summary>Memory of the output of that name.</summary>
     public byte* Output(string name) => (byte*)Address(Plan.Graph.Outputs[name]);
 
-    /// <summary>Runs one stage over a batch.</summary>
+    /// <summary>Runs one fragment over a batch; nothing if the graph has no such fragment.</summary>
     /// <exception cref="TandemException">The batch does not fit the plan, or an earlier step failed.</exception>
-    public void Run(Stage stage, in BatchView view, StepSizes sizes)
+    public void Run(Fragment fragment, in BatchView view, StepSizes sizes)
     {
         if (_failed != null) throw new TandemException($"this instance is closed: {_failed} failed in an earlier step");
         Plan.CheckFits(sizes);
         _step.View = view;
         _step.Sizes = sizes;
-        foreach ((Node node, KernelCall call) in _stages[(int)stage])
+        foreach ((Node node, KernelCall call) in _fragments.GetValueOrDefault(fragment, []))
         {
             try
             {
@@ -97,6 +88,14 @@ public sealed unsafe class CpuInstance : IDisposable
     {
         _arena.Dispose();
         foreach (NativeBuffer buffer in _owned) buffer.Dispose();
+    }
+
+    private KernelCall Bind(Node node)
+    {
+        nint[] inputs = [.. node.Inputs.Select(Address)];
+        nint[] outputs = [.. node.Outputs.Select(Address)];
+        byte* scratch = Plan.ScratchOf(node) is { } slot ? _arena.Pointer + slot.Offset : null;
+        return CpuBackend.Bind(new BoundNode(node, _step, inputs, outputs, scratch));
     }
 
     private nint Address(Value value) =>

@@ -1,170 +1,114 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tandem.Cpu;
 
 /// <summary>
-/// The three products of a linear layer with W [N, K] in panels of 16 (see Layout.Panel16), each cut into items that any worker may do.
+/// The three products of a linear layer with W [N, K] in panels of 16 (see <see cref="PanelWeight"/>), each cut into items that any worker may do.
 /// Every element is one ascending chain: forward over K, input gradient over N, weight gradient over tokens, continuing the accumulator.
+/// An item goes through the inner dimension in blocks; for each, its rows of the left operand are copied close together, then one panel after the other
+/// of the right operand is brought into f32 order, and meets all rows while it is in the first-level cache.
 /// </summary>
-internal static unsafe class MatMul
+internal static unsafe partial class MatMul
 {
-    private const int RowBlock = 96;
-    private const int InnerBlock = 256;
-    private const int PanelsPerItem = 4;
+    /// <summary>Inner terms of a block: 16 KB of a panel, which with 6 rows of the left operand fits the first-level cache.</summary>
+    public const int InnerBlock = 256;
 
-    public static int Panels(int n) => (n + 15) / 16;
+    // The scratch of a worker: rows of the left operand, and a panel.
+    private const int PanelOffset = ItemGrid.MaxRows * InnerBlock;
 
-    /// <summary>Items of <see cref="Forward"/>.</summary>
-    public static int ForwardItems(int rows, int n, int workers) => RowGroups(rows, n, workers) * ((Panels(n) + PanelsPerItem - 1) / PanelsPerItem);
+    /// <summary>Bytes of scratch that a worker needs for any of the products.</summary>
+    public static long ScratchBytes => sizeof(float) * (PanelOffset + (InnerBlock * MicroKernel.Columns));
 
-    /// <summary>y[rows, N] = x[rows, K] W^T for one item.</summary>
-    public static void Forward(int item, int workers, float* x, int ldx, float* w, float* y, int ldy, int rows, int n, int k)
+    /// <summary>Panels of a matrix of <paramref name="columns"/> columns.</summary>
+    public static int Panels(int columns) => (columns + MicroKernel.Columns - 1) / MicroKernel.Columns;
+
+    // Nearly equal blocks: 300 terms are 152 + 148, not 256 + 44.
+    private static int BlockLength(int inner)
     {
-        int groups = (Panels(n) + PanelsPerItem - 1) / PanelsPerItem, rowGroups = RowGroups(rows, n, workers);
-        (int first, int last) = Part(rows, rowGroups, item / groups);
-        int firstPanel = item % groups * PanelsPerItem, lastPanel = Math.Min(Panels(n), firstPanel + PanelsPerItem);
-        if (last - first == 1 && lastPanel - firstPanel == PanelsPerItem && lastPanel * 16 <= n)
-        {
-            OneRow(x + ((nint)first * ldx), w + ((nint)firstPanel * k * 16), y + ((nint)first * ldy) + (firstPanel * 16), k);
-            return;
-        }
-
-        for (int row = first; row < last; row += RowBlock)
-        {
-            int rowEnd = Math.Min(last, row + RowBlock);
-            for (int p = 0; p < k; p += InnerBlock)
-            {
-                int count = Math.Min(InnerBlock, k - p);
-                for (int panel = firstPanel; panel < lastPanel; panel++)
-                {
-                    float* b = w + ((((nint)panel * k) + p) * 16);
-                    int columns = Math.Min(16, n - (panel * 16));
-                    for (int i = row; i < rowEnd; i += MicroKernel.Rows)
-                    {
-                        float* c = y + ((nint)i * ldy) + (panel * 16), a = x + ((nint)i * ldx) + p;
-                        int m = Math.Min(MicroKernel.Rows, rowEnd - i);
-                        if (columns == 16) MicroKernel.Tile(a, ldx, 1, b, count, c, ldy, m, p > 0);
-                        else MicroKernel.PartialColumns(a, ldx, 1, b, count, c, ldy, m, columns, p > 0);
-                    }
-                }
-            }
-        }
+        int blocks = Math.Max(1, (inner + InnerBlock - 1) / InnerBlock);
+        return (((inner + blocks - 1) / blocks) + 7) & ~7;
     }
 
-    /// <summary>Items of <see cref="InputGrad"/>.</summary>
-    public static int InputGradItems(int rows, int k, int workers) => RowGroups(rows, k, workers) * ((Panels(k) + PanelsPerItem - 1) / PanelsPerItem);
-
-    /// <summary>Bytes of scratch a worker needs for <see cref="InputGrad"/>.</summary>
-    public static long InputGradScratch => sizeof(float) * PanelsPerItem * InnerBlock * 16L;
-
-    /// <summary>dx[rows, K] = (accumulate ? dx : 0) + dy[rows, N] W for one item.</summary>
-    public static void InputGrad(int item, int workers, float* dy, int ldy, float* w, float* dx, int ldx, int rows, int n, int k, bool accumulate, float* scratch)
-    {
-        int groups = (Panels(k) + PanelsPerItem - 1) / PanelsPerItem, rowGroups = RowGroups(rows, k, workers);
-        (int first, int last) = Part(rows, rowGroups, item / groups);
-        int firstPanel = item % groups * PanelsPerItem, lastPanel = Math.Min(Panels(k), firstPanel + PanelsPerItem);
-        for (int p = 0; p < n; p += InnerBlock)
-        {
-            int count = Math.Min(InnerBlock, n - p);
-            for (int panel = firstPanel; panel < lastPanel; panel++)
-                PackColumns(w, n, k, panel * 16, p, count, scratch + ((panel - firstPanel) * InnerBlock * 16));
-            for (int row = first; row < last; row += RowBlock)
-            {
-                int rowEnd = Math.Min(last, row + RowBlock);
-                for (int panel = firstPanel; panel < lastPanel; panel++)
-                {
-                    float* b = scratch + ((panel - firstPanel) * InnerBlock * 16);
-                    int columns = Math.Min(16, k - (panel * 16));
-                    for (int i = row; i < rowEnd; i += MicroKernel.Rows)
-                    {
-                        float* c = dx + ((nint)i * ldx) + (panel * 16), a = dy + ((nint)i * ldy) + p;
-                        int m = Math.Min(MicroKernel.Rows, rowEnd - i);
-                        if (columns == 16) MicroKernel.Tile(a, ldy, 1, b, count, c, ldx, m, accumulate || p > 0);
-                        else MicroKernel.PartialColumns(a, ldy, 1, b, count, c, ldx, m, columns, accumulate || p > 0);
-                    }
-                }
-            }
-        }
-    }
-
-    /// <summary>Items of <see cref="WeightGrad"/>.</summary>
-    public static int WeightGradItems(int n) => Panels(n);
-
-    /// <summary>Bytes of scratch a worker needs for <see cref="WeightGrad"/>.</summary>
-    public static long WeightGradScratch => sizeof(float) * InnerBlock * 16L;
-
-    /// <summary>dW (panels) += dy[rows, N]^T x[rows, K] for the panel of this item; lanes beyond N stay zero.</summary>
-    public static void WeightGrad(int item, float* dy, int ldy, float* x, int ldx, float* dw, int rows, int n, int k, float* scratch)
-    {
-        int columns = Math.Min(16, n - (item * 16));
-        float* c = dw + ((nint)item * k * 16);
-        for (int p = 0; p < rows; p += InnerBlock)
-        {
-            int count = Math.Min(InnerBlock, rows - p);
-            for (int t = 0; t < count; t++)
-            {
-                float* from = dy + ((nint)(p + t) * ldy) + (item * 16), to = scratch + (t * 16);
-                for (int j = 0; j < 16; j++) to[j] = j < columns ? from[j] : 0;
-            }
-
-            for (int i = 0; i < k; i += MicroKernel.Rows)
-                MicroKernel.Tile(x + ((nint)p * ldx) + i, 1, ldx, scratch, count, c + ((nint)i * 16), 16, Math.Min(MicroKernel.Rows, k - i), true);
-        }
-    }
-
-    // Columns column .. column+15 of rows first .. first+count-1 of W, as a panel of rows of 16.
-    private static void PackColumns(float* w, int n, int k, int column, int first, int count, float* to)
-    {
-        int columns = Math.Min(16, k - column);
-        for (int i = 0; i < count; i++)
-        {
-            int row = first + i;
-            float* from = w + ((((nint)(row / 16) * k) + column) * 16) + (row % 16);
-            for (int j = 0; j < 16; j++) to[(i * 16) + j] = j < columns ? from[j * 16] : 0;
-        }
-    }
-
-    // One row over four panels: eight chains hide the latency of the multiply-add.
-    private static void OneRow(float* x, float* w, float* y, int k)
-    {
-        nint stride = (nint)k * 16;
-        float* w1 = w + stride, w2 = w1 + stride, w3 = w2 + stride;
-        Vector256<float> c0, c1, c2, c3, c4, c5, c6, c7;
-        c0 = c1 = c2 = c3 = c4 = c5 = c6 = c7 = Vector256<float>.Zero;
-        for (nint p = 0; p < stride; p += 16)
-        {
-            Vector256<float> v = Vector256.Create(*x++);
-            c0 = Vector256.FusedMultiplyAdd(v, Vector256.Load(w + p), c0);
-            c1 = Vector256.FusedMultiplyAdd(v, Vector256.Load(w + p + 8), c1);
-            c2 = Vector256.FusedMultiplyAdd(v, Vector256.Load(w1 + p), c2);
-            c3 = Vector256.FusedMultiplyAdd(v, Vector256.Load(w1 + p + 8), c3);
-            c4 = Vector256.FusedMultiplyAdd(v, Vector256.Load(w2 + p), c4);
-            c5 = Vector256.FusedMultiplyAdd(v, Vector256.Load(w2 + p + 8), c5);
-            c6 = Vector256.FusedMultiplyAdd(v, Vector256.Load(w3 + p), c6);
-            c7 = Vector256.FusedMultiplyAdd(v, Vector256.Load(w3 + p + 8), c7);
-        }
-
-        c0.Store(y);
-        c1.Store(y + 8);
-        c2.Store(y + 16);
-        c3.Store(y + 24);
-        c4.Store(y + 32);
-        c5.Store(y + 40);
-        c6.Store(y + 48);
-        c7.Store(y + 56);
-    }
-
-    // Rows are cut only where the panels alone do not give every worker several items.
-    private static int RowGroups(int rows, int n, int workers)
-    {
-        int groups = (Panels(n) + PanelsPerItem - 1) / PanelsPerItem;
-        int wanted = Math.Max(1, ((4 * workers) + groups - 1) / groups);
-        return Math.Max(1, Math.Min(wanted, rows / RowBlock));
-    }
-
-    private static (int First, int Last) Part(int rows, int parts, int index)
+    /// <summary>C[0..rows-1, 0..columns-1] = (load ? C : 0) + A times part of a panel, in tiles of nearly equal height.</summary>
+    public static void Tiles<T, TStored>(float* a, nint lda, T* b, int count, float* c, nint ldc, int rows, int columns, bool load)
+        where T : unmanaged
+        where TStored : struct, IStoredFloat<T>
     {
         int tiles = (rows + MicroKernel.Rows - 1) / MicroKernel.Rows;
-        return (Math.Min(rows, tiles * index / parts * MicroKernel.Rows), Math.Min(rows, tiles * (index + 1) / parts * MicroKernel.Rows));
+        for (int i = 0; i < rows; tiles--)
+        {
+            int m = (rows - i + tiles - 1) / tiles;
+            if (columns == MicroKernel.Columns) MicroKernel.Tile<T, TStored>(a + (i * lda), lda, b, count, c + (i * ldc), ldc, m, load);
+            else MicroKernel.PartialTile<T, TStored>(a + (i * lda), lda, b, count, c + (i * ldc), ldc, m, columns, load);
+            i += m;
+        }
+    }
+
+    // The same for rows of A that lie in the scratch and a panel in f32. While a tile is computed, the next one's sums and a share of the next panel come nearer.
+    private static void Tiles(float* a, float* b, int count, float* c, nint ldc, int rows, int columns, bool load, Ahead next)
+    {
+        int height = Vector512.IsHardwareAccelerated ? MicroKernel512.Rows : MicroKernel.Rows;
+        int tiles = (rows + height - 1) / height, share = (next.Lines + tiles - 1) / tiles;
+        for (int i = 0; i < rows; tiles--)
+        {
+            int m = (rows - i + tiles - 1) / tiles;
+            float* to = c + (i * ldc);
+            for (int j = i + m; Sse.IsSupported && j < Math.Min(i + (2 * m), rows); j++) Sse.Prefetch0(c + (j * ldc));
+            next.Fetch(share);
+            if (columns < MicroKernel.Columns) PartialTile(a + (i * InnerBlock), b, count, to, ldc, m, columns, load);
+            else Tile(a + (i * InnerBlock), b, count, to, ldc, m, load);
+            i += m;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Tile(float* a, float* b, int count, float* c, nint ldc, int rows, bool load)
+    {
+        if (Vector512.IsHardwareAccelerated) MicroKernel512.Tile(a, b, count, c, ldc, rows, load);
+        else MicroKernel.Tile<float, StoredF32>(a, InnerBlock, b, count, c, ldc, rows, load);
+    }
+
+    private static void PartialTile(float* a, float* b, int count, float* c, nint ldc, int rows, int columns, bool load)
+    {
+        float* tile = stackalloc float[MicroKernel512.Rows * MicroKernel.Columns];
+        for (int i = 0; load && i < rows; i++)
+            for (int j = 0; j < columns; j++) tile[(i * MicroKernel.Columns) + j] = c[(i * ldc) + j];
+        Tile(a, b, count, tile, MicroKernel.Columns, rows, load);
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < columns; j++) c[(i * ldc) + j] = tile[(i * MicroKernel.Columns) + j];
+    }
+
+    // Lines of memory that will be read next: segments of some lines, a stride apart.
+    private struct Ahead
+    {
+        private readonly int _linesPerSegment;
+        private readonly nint _stride;
+        private byte* _segment;
+        private int _segmentsLeft;
+        private int _line;
+
+        public Ahead(void* pointer, int segments, int linesPerSegment, nint stride)
+        {
+            _segment = (byte*)pointer;
+            _segmentsLeft = segments;
+            _linesPerSegment = linesPerSegment;
+            _stride = stride;
+        }
+
+        public readonly int Lines => _segmentsLeft * _linesPerSegment;
+
+        public void Fetch(int count)
+        {
+            for (; Sse.IsSupported && count > 0 && _segmentsLeft > 0; count--)
+            {
+                Sse.Prefetch0(_segment + (_line * 64));
+                if (++_line < _linesPerSegment) continue;
+                _line = 0;
+                _segment += _stride;
+                _segmentsLeft--;
+            }
+        }
     }
 }

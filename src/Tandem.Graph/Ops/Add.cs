@@ -7,6 +7,9 @@ public sealed record Add : Op
     public override string Name => "add";
 
     /// <inheritdoc/>
+    public override bool IsElementwise => true;
+
+    /// <inheritdoc/>
     public override TensorType[] Infer(IReadOnlyList<Value> inputs)
     {
         RequireCount(inputs, 2);

@@ -57,6 +57,7 @@ public sealed record KvWrite(AttentionSpec Spec, DType CacheType) : Op
 /// <summary>
 /// Causal attention of q [T, heads * HeadDim] over key/value blocks by tiles of 64 keys with an online softmax from left to right
 /// (Milakov and Gimelshein, 2018; Dao et al., 2022). Gives the output and, per row and head, the logarithm of the softmax's sum.
+/// An optional third operand, sinks [heads], is one logit a head that joins the sum and has no value (as in gpt-oss): neither scaled nor capped.
 /// </summary>
 /// <param name="Spec">The layer's shape and masks.</param>
 public sealed record Attention(AttentionSpec Spec) : Op
@@ -65,12 +66,21 @@ public sealed record Attention(AttentionSpec Spec) : Op
     public override string Name => "attention";
 
     /// <inheritdoc/>
+    public override bool IsCheapToRepeat => false;
+
+    /// <inheritdoc/>
     public override TensorType[] Infer(IReadOnlyList<Value> inputs)
     {
-        RequireCount(inputs, 2);
-        Require(Spec.NumHeads % Spec.NumKvHeads == 0, $"{Spec.NumHeads} heads are no multiple of {Spec.NumKvHeads} key/value heads");
+        RequireCount(inputs, 2, 3);
+        Require(Spec.NumKvHeads > 0 && Spec.NumHeads % Spec.NumKvHeads == 0, $"{Spec.NumHeads} heads are no multiple of {Spec.NumKvHeads} key/value heads");
         Require(inputs[0].Type.Width == (long)Spec.NumHeads * Spec.HeadDim, $"q {inputs[0].Type} is not {Spec.NumHeads} heads of {Spec.HeadDim}");
         Require(inputs[1].Type.Layout == Layout.KvBlock, $"{inputs[1].Type} are not key/value blocks");
+        if (inputs.Count == 3)
+        {
+            TensorType sinks = inputs[2].Type;
+            Require(sinks.DType == DType.F32 && sinks.Rows == RowSymbol.None && sinks.Width == Spec.NumHeads, $"sinks {sinks} are not f32[{Spec.NumHeads}]");
+        }
+
         return
         [
             new TensorType(DType.F32, inputs[0].Type.Rows, Spec.NumHeads * Spec.ValueDim),
@@ -82,6 +92,13 @@ public sealed record Attention(AttentionSpec Spec) : Op
     public override void Gradient(Node node, GradientBuilder grad)
     {
         Value q = node.Inputs[0], blocks = node.Inputs[1], o = node.Outputs[0], lse = node.Outputs[1], dO = grad.Of(o)!;
+        if (node.Inputs.Count == 3)
+        {
+            Value sinks = node.Inputs[2];
+            grad.AccumulateParameter(sinks, acc => grad.Graph.Apply(new AttentionSinkGrad(Spec), node.Name + ".dsinks", o, lse, dO, sinks, acc));
+        }
+
+        if (!grad.Needs(q) && !grad.Needs(blocks)) return;
         IReadOnlyList<Value> d = grad.Graph.ApplyAll(new AttentionGrad(Spec), node.Name + ".grad", q, blocks, o, lse, dO);
         grad.Add(q, node.Name + ".dq", d[0]);
         grad.Accumulate(blocks, soFar => soFar == null ? d[1] : throw new GraphException($"{node.Name}: key/value blocks read by two attentions have no gradient"));
@@ -96,7 +113,10 @@ public sealed record Attention(AttentionSpec Spec) : Op
         $"{Name} {Spec.NumHeads}/{Spec.NumKvHeads}x{Spec.HeadDim}{(Spec.Window > 0 ? $" window={Spec.Window}" : "")}{(Spec.Softcap > 0 ? $" softcap={Spec.Softcap}" : "")}";
 }
 
-/// <summary>dq, dk, dv as rows, from q, the blocks, the output, its log-sum and its gradient. Every segment starts at position 0.</summary>
+/// <summary>
+/// dq, dk, dv as rows, from q, the blocks, the output, its log-sum and its gradient. Every segment starts at position 0.
+/// Sinks are in the log-sum; the rounding of keys and values to the blocks' type has the gradient of the identity.
+/// </summary>
 /// <param name="Spec">The layer's shape and masks.</param>
 public sealed record AttentionGrad(AttentionSpec Spec) : Op
 {
@@ -119,4 +139,25 @@ public sealed record AttentionGrad(AttentionSpec Spec) : Op
     /// <inheritdoc/>
     public override long Flops(Node node, StepSizes sizes) =>
         4L * sizes.Tokens * sizes.Tokens * Spec.NumHeads * (Spec.HeadDim + Spec.ValueDim) / 2;
+}
+
+/// <summary>
+/// Gradient of an attention's sinks from the output, its log-sum, its gradient and the sinks, continuing the accumulator (fifth operand):
+/// per head one chain over the batch's rows in ascending order, dsink -= exp(sink - lse) (sum of o times do over the head).
+/// </summary>
+/// <param name="Spec">The layer's shape.</param>
+public sealed record AttentionSinkGrad(AttentionSpec Spec) : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "attention-dsinks";
+
+    /// <inheritdoc/>
+    public override int InPlaceInput(int output) => 4;
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(IReadOnlyList<Value> inputs)
+    {
+        RequireCount(inputs, 5);
+        return [inputs[4].Type];
+    }
 }

@@ -1,27 +1,14 @@
 namespace Tandem.Graph.Ops;
 
-/// <summary>The nonlinearity of an activation or of a gate.</summary>
-public enum ActivationKind
-{
-    /// <summary>x / (1 + e^-x).</summary>
-    Silu,
-
-    /// <summary>0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).</summary>
-    GeluTanh,
-
-    /// <summary>0.5 x (1 + erf(x / sqrt 2)).</summary>
-    GeluErf,
-
-    /// <summary>max(x, 0)^2.</summary>
-    Relu2,
-}
-
 /// <summary>h = act(gate) * up (Shazeer, 2020): SwiGLU, GeGLU.</summary>
 /// <param name="Kind">The gate's nonlinearity.</param>
 public sealed record GatedActivation(ActivationKind Kind) : Op
 {
     /// <inheritdoc/>
     public override string Name => "gated-activation";
+
+    /// <inheritdoc/>
+    public override bool IsElementwise => true;
 
     /// <inheritdoc/>
     public override int ReusableInput(int output) => 0;
@@ -53,6 +40,9 @@ public sealed record GatedActivationGrad(ActivationKind Kind) : Op
 {
     /// <inheritdoc/>
     public override string Name => "gated-activation-grad";
+
+    /// <inheritdoc/>
+    public override bool IsElementwise => true;
 
     /// <inheritdoc/>
     public override int ReusableInput(int output) => output + 1;

@@ -12,6 +12,9 @@ public sealed record LinearCrossEntropy(float LabelSmoothing = 0, float ZLoss = 
     public override string Name => "linear-cross-entropy";
 
     /// <inheritdoc/>
+    public override bool IsCheapToRepeat => false;
+
+    /// <inheritdoc/>
     public override Layout? WantedLayout(int input) => input == 1 ? Layout.Panel16 : null;
 
     /// <inheritdoc/>
@@ -67,19 +70,23 @@ public sealed record LinearCrossEntropyGrad(LinearCrossEntropy Forward) : Op
     /// <inheritdoc/>
     public override string Name => "linear-cross-entropy-grad";
 
-    /// <summary>Whether the last operand is the accumulator of dW.</summary>
+    /// <summary>Whether the fourth operand is the accumulator of dW.</summary>
     public bool TrainsWeight { get; init; }
+
+    /// <summary>Whether the last operand, f32[1], multiplies the gradient of the logits.</summary>
+    public bool ScalesGradient { get; init; }
 
     /// <inheritdoc/>
     public override int InPlaceInput(int output) => output == 4 ? 3 : -1;
 
     /// <inheritdoc/>
-    public override Layout? WantedLayout(int input) => input is 1 or 3 ? Layout.Panel16 : null;
+    public override Layout? WantedLayout(int input) => input == 1 || (input == 3 && TrainsWeight) ? Layout.Panel16 : null;
 
     /// <inheritdoc/>
     public override TensorType[] Infer(IReadOnlyList<Value> inputs)
     {
-        RequireCount(inputs, TrainsWeight ? 4 : 3);
+        RequireCount(inputs, 3 + (TrainsWeight ? 1 : 0) + (ScalesGradient ? 1 : 0));
+        Require(!ScalesGradient || inputs[^1].Type == new TensorType(DType.F32, RowSymbol.None, 1), $"loss scale {inputs[^1].Type}, wanted f32[1]");
         TensorType[] losses = LinearCrossEntropy.LossTypes(inputs[0].Type.Rows);
         return TrainsWeight ? [inputs[0].Type, .. losses, inputs[3].Type] : [inputs[0].Type, .. losses];
     }

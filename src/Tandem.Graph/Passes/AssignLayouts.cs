@@ -21,11 +21,11 @@ public static class AssignLayouts
         }
 
         // A weight and its gradient share one layout, so that the optimizer is one pass over both.
+        Dictionary<string, Value> states = graph.States.ToDictionary(s => s.Name);
         foreach (Value parameter in graph.Parameters)
         {
-            Value? accumulator = graph.States.FirstOrDefault(s => s.Name == GradientBuilder.AccumulatorName(parameter.Name));
-            if (accumulator == null) continue;
-            if (wanted.TryGetValue(parameter, out Layout layout)) wanted[accumulator] = layout;
+            if (states.TryGetValue(GradientBuilder.AccumulatorName(parameter.Name), out Value? accumulator) && wanted.TryGetValue(parameter, out Layout layout))
+                wanted[accumulator] = layout;
         }
 
         return new GraphCopy(graph, v => wanted.TryGetValue(v, out Layout layout) ? v.Type.With(layout) : v.Type).CopyAll();

@@ -38,11 +38,26 @@ public sealed class GraphCopy
     public void Copy(Node node) => Replace(node, node.Op, node.Inputs);
 
     /// <summary>Puts another op in a node's place; its results take over those of the node, in order.</summary>
-    public void Replace(Node node, Op op, IReadOnlyList<Value> sourceInputs)
+    /// <param name="node">The node of the source.</param>
+    /// <param name="op">The op in its place.</param>
+    /// <param name="inputs">Operands: values of the source, or of the copy.</param>
+    public void Replace(Node node, Op op, IReadOnlyList<Value> inputs)
     {
-        Builder.Stage = node.Stage;
-        IReadOnlyList<Value> outputs = Builder.ApplyAll(op, node.Name, [.. sourceInputs.Select(v => _map[v])]);
+        IReadOnlyList<Value> outputs = Apply(node, node.Fragment, node.Name, op, inputs);
         for (int i = 0; i < Math.Min(outputs.Count, node.Outputs.Count); i++) _map[node.Outputs[i]] = outputs[i];
+    }
+
+    /// <summary>Adds a node once more, in another fragment and on other operands; readers of its results stay where they are.</summary>
+    public IReadOnlyList<Value> Repeat(Node node, Fragment fragment, IReadOnlyList<Value> inputs) => Apply(node, fragment, node.Name, node.Op, inputs);
+
+    /// <summary>Adds another op in the place of a node, without taking over its results.</summary>
+    public IReadOnlyList<Value> Insert(Node place, string name, Op op, IReadOnlyList<Value> inputs) => Apply(place, place.Fragment, name, op, inputs);
+
+    private IReadOnlyList<Value> Apply(Node node, Fragment fragment, string name, Op op, IReadOnlyList<Value> inputs)
+    {
+        Builder.Fragment = fragment;
+        Builder.CurrentBlock = node.Block;
+        return Builder.ApplyAll(op, name, [.. inputs.Select(v => _map.GetValueOrDefault(v, v))]);
     }
 
     /// <summary>Copies the nodes for which <paramref name="keep"/> holds, then ends.</summary>

@@ -12,6 +12,29 @@ public interface IBackend
     /// <summary>Bytes of scratch memory a node's kernel needs at these bounds.</summary>
     /// <exception cref="GraphException">There is no kernel for the node; the message has its key and the nearest ones.</exception>
     long ScratchBytes(Node node, StepSizes bounds, int workers);
+
+    /// <summary>How a node's kernel can run together with others.</summary>
+    Fusible FusibleAs(Node node);
+}
+
+/// <summary>What a kernel allows in a <see cref="Ops.Fused"/> op. One that allows anything keeps nothing in its scratch memory from item to item: parts share it.</summary>
+[Flags]
+public enum Fusible
+{
+    /// <summary>Runs alone.</summary>
+    No = 0,
+
+    /// <summary>Can run beside others that do not depend on it.</summary>
+    Beside = 1,
+
+    /// <summary>Writes one result in rectangles that are finished one by one.</summary>
+    Tiles = 2,
+
+    /// <summary>Elementwise: can follow over any rectangle.</summary>
+    OverTiles = 4,
+
+    /// <summary>Row by row: can run for any range of rows.</summary>
+    Rows = 8,
 }
 
 /// <summary>Memory of the arena that one or more values occupy one after another.</summary>
@@ -132,11 +155,11 @@ public sealed class Plan
     public void Verify()
     {
         var written = new HashSet<Value>(Graph.Values.Where(v => v.Kind != ValueKind.Computed));
-        Stage stage = Stage.Forward;
+        Fragment fragment = Stage.Forward;
         foreach (Node node in Graph.Nodes)
         {
-            if (node.Stage < stage) throw new GraphException($"{node.Name}: stage {node.Stage} after {stage}");
-            stage = node.Stage;
+            if (node.Fragment.Precedes(fragment)) throw new GraphException($"{node.Name}: fragment {node.Fragment} after {fragment}");
+            fragment = node.Fragment;
             foreach (Value input in node.Inputs)
             {
                 if (!written.Contains(input)) throw new GraphException($"{node.Name} reads {input} before it is written");
@@ -194,13 +217,13 @@ public sealed class Plan
         return last;
     }
 
-    // An operand's memory is taken over only if this node is the last to read it and the sizes are the same.
+    // An operand's memory (a fused op names an earlier result as well) is taken over only if this node is the last to read it and the sizes are the same.
     private static Slot? Reusable(Node node, int output, Dictionary<Value, Slot> slots, Dictionary<Value, int> lastUse, StepSizes bounds)
     {
         int index = node.Op.ReusableInput(output);
-        if (index < 0 || index >= node.Inputs.Count) return null;
-        Value input = node.Inputs[index];
-        if (!slots.TryGetValue(input.Storage, out Slot? slot) || lastUse[input.Storage] != node.Id) return null;
+        if (index < 0 || index >= node.Inputs.Count + output) return null;
+        Value taken = index < node.Inputs.Count ? node.Inputs[index] : node.Outputs[index - node.Inputs.Count];
+        if (!slots.TryGetValue(taken.Storage, out Slot? slot) || lastUse[taken.Storage] != node.Id) return null;
         return slot.Bytes == Aligned(bounds.Bytes(node.Outputs[output].Type)) && slot.Last == node.Id ? slot : null;
     }
 

@@ -5,11 +5,7 @@ namespace Tandem.Models;
 /// <summary>Where the keys and values of a graph live.</summary>
 /// <param name="CacheType">Element type of keys and values.</param>
 /// <param name="CacheBlocks">Blocks of the cache; 0 keeps them in the batch, as training and evaluation do.</param>
-public readonly record struct KvPlacement(DType CacheType, int CacheBlocks)
-{
-    /// <summary>Keys and values of the batch's own rows in f32.</summary>
-    public static KvPlacement InBatch => new(DType.F32, 0);
-}
+public readonly record struct KvPlacement(DType CacheType, int CacheBlocks);
 
 /// <summary>What every decoder graph reads besides its weights.</summary>
 public static class DecoderInputs
@@ -23,6 +19,9 @@ public static class DecoderInputs
     /// <summary>Name of the input with the label of each row, i32[T]; negative is not counted.</summary>
     public const string Labels = "labels";
 
+    /// <summary>Name of the input with seed and step for dropout, i64[2]; only graphs with dropout have it.</summary>
+    public const string Random = "random";
+
     /// <summary>Name of the state with the rope table, f32[2, positions, rotary / 2].</summary>
     public const string RopeTable = "rope.table";
 
@@ -34,6 +33,10 @@ public static class DecoderInputs
 
     /// <summary>The rows' positions.</summary>
     public static Value RowPositions(GraphBuilder g) => g.Input(Positions, new TensorType(DType.I32, RowSymbol.Tokens));
+
+    /// <summary>Dropout at a rate; x itself at 0.</summary>
+    public static Value Drop(GraphBuilder g, double rate, string name, Value x) =>
+        rate == 0 ? x : g.Apply(new Graph.Ops.Dropout((float)rate), name, x, g.Input(Random, Graph.Ops.Dropout.RandomType));
 
     /// <summary>Writes keys and values where <paramref name="kv"/> says and attends over them.</summary>
     public static Value Attend(GraphBuilder g, Graph.Ops.AttentionSpec spec, KvPlacement kv, int layer, Value q, Value k, Value v)

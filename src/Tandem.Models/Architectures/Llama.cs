@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Tandem.Graph;
 using Tandem.Graph.Ops;
 
@@ -9,6 +10,17 @@ namespace Tandem.Models;
 /// </summary>
 public static class Llama
 {
+    internal static ModelFamily Family { get; } = new("llama", "LlamaForCausalLM")
+    {
+        Hidden = Hidden,
+        Head = Head,
+        ReadConfig = ReadConfig,
+        WriteConfig = WriteConfig,
+        NamePrefix = "model.",
+        IgnoredTensors = ["*.rotary_emb.inv_freq"],
+        ResidualProjections = [".o_proj.weight", ".down_proj.weight"],
+    };
+
     /// <summary>The graph from token ids to what the output head reads, [T, H].</summary>
     public static Value Hidden(GraphBuilder g, ModelConfig c, KvPlacement kv) => Hidden(g, c, kv, (_, x) => x);
 
@@ -18,7 +30,7 @@ public static class Llama
         Value x_TH = g.Apply(new Embedding(), "embed", EmbeddingTable(g, c), DecoderInputs.TokenIds(g));
         for (int i = 0; i < c.NumLayers; i++)
         {
-            using GraphBuilder.NameScope scope = g.Scope($"model.layers.{i}");
+            using GraphBuilder.NameScope scope = g.Block($"model.layers.{i}");
             x_TH = g.Apply(new Add(), "attn.residual", x_TH, Attention(g, c, kv, i, onHeads, Norm(g, c, "input_layernorm", x_TH)));
             x_TH = g.Apply(new Add(), "mlp.residual", x_TH, Mlp(g, c, Norm(g, c, "post_attention_layernorm", x_TH)));
         }
@@ -49,16 +61,8 @@ public static class Llama
         using GraphBuilder.NameScope scope = g.Scope("mlp");
         Value gate_TF = Linear(g, "gate_proj", n_TH, c.IntermediateSize, c.MlpBias);
         Value up_TF = Linear(g, "up_proj", n_TH, c.IntermediateSize, c.MlpBias);
-        return Linear(g, "down_proj", g.Apply(new GatedActivation(Gate(c)), "act", gate_TF, up_TF), c.HiddenSize, c.MlpBias);
+        return Linear(g, "down_proj", g.Apply(new GatedActivation(c.Activation.Kind()), "act", gate_TF, up_TF), c.HiddenSize, c.MlpBias);
     }
-
-    private static ActivationKind Gate(ModelConfig c) => c.Activation switch
-    {
-        HiddenActivation.Silu => ActivationKind.Silu,
-        HiddenActivation.GeluTanh => ActivationKind.GeluTanh,
-        HiddenActivation.Gelu => ActivationKind.GeluErf,
-        _ => throw new TandemException($"hidden_act {c.Activation} is not supported for {c.ModelType}; supported are silu, gelu_pytorch_tanh, gelu"),
-    };
 
     private static Value Norm(GraphBuilder g, ModelConfig c, string name, Value x_TH) =>
         g.ApplyAll(new RmsNorm((float)c.NormEps), name, x_TH, g.Parameter(name + ".weight", new TensorType(DType.F32, RowSymbol.None, c.HiddenSize)))[0];
@@ -72,4 +76,24 @@ public static class Llama
     }
 
     private static Value Weight(GraphBuilder g, string name, int rows, int columns) => g.Parameter(name, new TensorType(DType.F32, RowSymbol.None, rows, columns));
+
+    private static ModelConfig ReadConfig(ConfigReader reader)
+    {
+        ModelConfig config = DecoderKeys.Read(reader, Family.ModelType, new(MaxPositions: 2048));
+        bool bias = reader.Bool("attention_bias", false);
+        return config with
+        {
+            QkvBias = bias,
+            OutputBias = bias,
+            MlpBias = reader.Bool("mlp_bias", false),
+            LayerWindows = WindowKeys.ReadLayers(reader, config.NumLayers, window: 0, firstLayer: 0),
+        };
+    }
+
+    private static void WriteConfig(Utf8JsonWriter json, ModelConfig c)
+    {
+        DecoderKeys.Write(json, c);
+        json.WriteBoolean("attention_bias", c.OutputBias);
+        json.WriteBoolean("mlp_bias", c.MlpBias);
+    }
 }

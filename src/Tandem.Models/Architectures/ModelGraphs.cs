@@ -17,50 +17,87 @@ public static class ModelGraphs
     public const string TokenLosses = "token_losses";
 
     /// <summary>From tokens to the logits of the sampled rows.</summary>
-    public static ModelGraph Serve(ModelConfig config, KvPlacement kv, DType weightType = DType.F32)
+    /// <param name="config">The model.</param>
+    /// <param name="kv">Where keys and values live.</param>
+    /// <param name="options">Precision, fusion, what is exposed; null is the default.</param>
+    /// <param name="trace">Gets the graph after each pass.</param>
+    /// <exception cref="TandemException">There is no such family, or no node of an exposed name.</exception>
+    public static ModelGraph Serve(ModelConfig config, KvPlacement kv, GraphOptions? options = null, Action<string, ModelGraph>? trace = null)
     {
         var g = new GraphBuilder($"{config.ModelType} serve");
-        Value h_TH = Family(config).Hidden(g, config, kv);
+        ModelFamily family = Family(config);
+        Value h_TH = family.Hidden(g, config.WithoutDropout(), kv);
         Value h_SH = g.Apply(new GatherRows(), "sampled", h_TH);
-        g.Output(Logits, g.Apply(new Linear(), "lm_head", h_SH, Family(config).Head(g, config)));
-        return RunPasses(g.Build(), weightType);
+        g.Output(Logits, g.Apply(new Linear(), "lm_head", h_SH, family.Head(g, config)));
+        options ??= new GraphOptions();
+        foreach (string name in options.Expose)
+            g.Output(name, (g.Nodes.FirstOrDefault(n => n.Name == name) ?? throw new TandemException($"the graph of {config.ModelType} has no node '{name}'")).Outputs[0]);
+        return Run(g.Build(), ForwardPasses(options), trace);
     }
 
     /// <summary>From tokens and labels to the loss.</summary>
-    public static ModelGraph Evaluate(ModelConfig config, DType weightType = DType.F32)
+    public static ModelGraph Evaluate(ModelConfig config, GraphOptions? options = null, Action<string, ModelGraph>? trace = null)
     {
-        var g = new GraphBuilder($"{config.ModelType} evaluate");
-        AddLoss(g, config, new LinearCrossEntropy());
-        return RunPasses(g.Build(), weightType);
+        options ??= new GraphOptions();
+        return Run(WithLoss(config.WithoutDropout(), "evaluate", new LinearCrossEntropy(), options), ForwardPasses(options), trace);
     }
 
-    /// <summary>From tokens and labels to gradients and the updated weights.</summary>
-    public static ModelGraph Train(ModelConfig config, LinearCrossEntropy loss, AdamW optimizer, DType weightType = DType.F32)
+    /// <summary>From tokens and labels to gradients and the updated weights, with the config's dropout.</summary>
+    /// <exception cref="TandemException">The config asks for dropout of attention probabilities.</exception>
+    public static ModelGraph Train(ModelConfig config, TrainingGraph options, Action<string, ModelGraph>? trace = null)
     {
-        var g = new GraphBuilder($"{config.ModelType} train");
-        GradientBuilder.Backward(g, AddLoss(g, config, loss));
-        return AddAdamW.Run(RunPasses(g.Build(), weightType), optimizer);
+        if (config.AttentionDropout > 0)
+            throw new TandemException($"attention_dropout (attn_pdrop in GPT-2's spelling) is {ConfigReader.Show(config.AttentionDropout)}: dropout of attention probabilities is not supported in training; accepted: 0");
+        return Run(WithLoss(config, "train", options.Loss, options), TrainingPasses(options), trace);
     }
 
-    // The table of families. Mistral is Llama with windows, Qwen2 with biases: both come from the config.
-    private static (Func<GraphBuilder, ModelConfig, KvPlacement, Value> Hidden, Func<GraphBuilder, ModelConfig, Value> Head) Family(ModelConfig config) => config.ModelType switch
-    {
-        "llama" or "mistral" or "qwen2" => (Llama.Hidden, Llama.Head),
-        "qwen3" => (Qwen3.Hidden, Llama.Head),
-        _ => throw new TandemException($"no graph for model_type '{config.ModelType}'; there are llama, mistral, qwen2, qwen3"),
-    };
+    // The passes of each role, in order. Fusion is the last: types and order are fixed from there on.
+    private static GraphPass[] ForwardPasses(GraphOptions o) =>
+    [
+        new("set-weight-type", g => SetWeightType.Run(g, o.WeightType)),
+        new("assign-layouts", AssignLayouts.Run),
+        new("remove-dead-code", RemoveDeadCode.Run),
+        new("fuse-nodes", g => o.Backend == null ? g : FuseNodes.Run(g, o.Backend, o.Fusions)),
+    ];
 
-    private static Value AddLoss(GraphBuilder g, ModelConfig config, LinearCrossEntropy loss)
+    private static GraphPass[] TrainingPasses(TrainingGraph o) =>
+    [
+        new("add-gradients", g => AddGradients.Run(g, Loss)),
+        new("share-loss-head", ShareLossHead.Run),
+        new("recompute-activations", g => RecomputeActivations.Run(g, o.Recomputation)),
+        new("set-weight-type", g => SetWeightType.Run(g, o.WeightType)),
+        new("assign-layouts", AssignLayouts.Run),
+        new("remove-dead-code", RemoveDeadCode.Run),
+        new("add-loss-scale", g => o.Update.ScalesLoss ? AddLossScale.Run(g) : g),
+        new("add-shard-tree", g => AddShardTree.Run(g, o.LogicalShards)),
+        new("add-optimizer", g => AddOptimizer.Run(g, o.Optimizer, o.Update)),
+        new("fuse-nodes", g => o.Backend == null ? g : FuseNodes.Run(g, o.Backend, o.Fusions)),
+    ];
+
+    private static ModelGraph Run(ModelGraph graph, GraphPass[] passes, Action<string, ModelGraph>? trace)
     {
-        Value h_TH = Family(config).Hidden(g, config, KvPlacement.InBatch);
+        trace?.Invoke("build", graph);
+        foreach (GraphPass pass in passes)
+        {
+            graph = pass.Run(graph);
+            trace?.Invoke(pass.Name, graph);
+        }
+
+        return graph;
+    }
+
+    private static ModelFamily Family(ModelConfig config) => ModelFamilies.Get(config.ModelType, "model config");
+
+    private static ModelGraph WithLoss(ModelConfig config, string role, LinearCrossEntropy loss, GraphOptions options)
+    {
+        var g = new GraphBuilder($"{config.ModelType} {role}");
+        Value h_TH = Family(config).Hidden(g, config, new KvPlacement(options.KeyValueType, 0));
         Value labels = g.Input(DecoderInputs.Labels, new TensorType(DType.I32, RowSymbol.Tokens));
         IReadOnlyList<Value> losses = g.ApplyAll(loss, "loss", h_TH, Family(config).Head(g, config), labels);
         g.Output(Loss, losses[0]);
         g.Output(TokenLosses, losses[1]);
-        return losses[0];
+        return g.Build();
     }
 
-    // The one list of passes, in order.
-    private static ModelGraph RunPasses(ModelGraph graph, DType weightType) =>
-        RemoveDeadCode.Run(AssignLayouts.Run(SetWeightType.Run(ShareLossHead.Run(graph), weightType)));
+    private sealed record GraphPass(string Name, Func<ModelGraph, ModelGraph> Run);
 }

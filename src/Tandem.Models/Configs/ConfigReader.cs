@@ -14,6 +14,7 @@ internal sealed class ConfigReader
     private readonly string _place;
     private readonly string _prefix;
     private readonly List<string> _mistakes;
+    private readonly HashSet<string> _keysRead = [];
 
     public ConfigReader(JsonElement root, string place)
         : this(root, place, "", [])
@@ -27,6 +28,9 @@ internal sealed class ConfigReader
         _prefix = prefix;
         _mistakes = mistakes;
     }
+
+    /// <summary>Keys whose values were asked for, there or not.</summary>
+    public IReadOnlySet<string> KeysRead => _keysRead;
 
     /// <summary>True when the key is there, even with null.</summary>
     public bool Has(string key) => _object.TryGetProperty(key, out _);
@@ -212,7 +216,11 @@ internal sealed class ConfigReader
         return results;
     }
 
-    private bool TryGet(string key, out JsonElement value) => _object.TryGetProperty(key, out value) && value.ValueKind != JsonValueKind.Null;
+    private bool TryGet(string key, out JsonElement value)
+    {
+        _keysRead.Add(key);
+        return _object.TryGetProperty(key, out value) && value.ValueKind != JsonValueKind.Null;
+    }
 
     private void Mistake(string key, JsonElement value, string accepted)
     {

@@ -14,6 +14,24 @@ public enum HiddenActivation
 
     /// <summary>max(x, 0).</summary>
     Relu,
+
+    /// <summary>max(x, 0)^2.</summary>
+    Relu2,
+}
+
+/// <summary>From a config's nonlinearity to the op's.</summary>
+public static class HiddenActivations
+{
+    /// <summary>The op's kind.</summary>
+    public static Graph.Ops.ActivationKind Kind(this HiddenActivation activation) => activation switch
+    {
+        HiddenActivation.Silu => Graph.Ops.ActivationKind.Silu,
+        HiddenActivation.GeluTanh => Graph.Ops.ActivationKind.GeluTanh,
+        HiddenActivation.Gelu => Graph.Ops.ActivationKind.GeluErf,
+        HiddenActivation.Relu => Graph.Ops.ActivationKind.Relu,
+        HiddenActivation.Relu2 => Graph.Ops.ActivationKind.Relu2,
+        _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, "unknown nonlinearity"),
+    };
 }
 
 /// <summary>
@@ -29,7 +47,7 @@ public sealed partial record ModelConfig
     internal const int MaxLayers = 10_000;
     internal const int MaxHeads = 1 << 16;
 
-    /// <summary>The family: gpt2, llama, mistral, qwen2 or qwen3.</summary>
+    /// <summary>The family, for example <c>llama</c>.</summary>
     public required string ModelType { get; init; }
 
     /// <summary>Rows of the embedding.</summary>
@@ -53,7 +71,9 @@ public sealed partial record ModelConfig
     /// <summary>Dimensions of a head; need not be hidden / heads.</summary>
     public required int HeadDim { get; init; }
 
-    /// <summary>The longest context the model was made for (GPT-2: rows of the position embedding).</summary>
+    /// <summary>
+    /// The longest context: what the model was made for, or what it was opened for where its rope scales with the length. GPT-2: rows of the position embedding.
+    /// </summary>
     public required int MaxPositions { get; init; }
 
     /// <summary>The constant under the root of the norms.</summary>
@@ -80,6 +100,15 @@ public sealed partial record ModelConfig
     /// <summary>Rotary positions; null for learned positions (GPT-2).</summary>
     public RopeConfig? Rope { get; init; }
 
+    /// <summary>Share of the embeddings' elements dropped in training.</summary>
+    public double EmbeddingDropout { get; init; }
+
+    /// <summary>Share of each block's output dropped in training, before it is added to the residual stream.</summary>
+    public double ResidualDropout { get; init; }
+
+    /// <summary>Share of attention probabilities dropped in training. Training refuses any but 0; serving does not care.</summary>
+    public double AttentionDropout { get; init; }
+
     /// <summary>The token put before a text, if any.</summary>
     public int? BosTokenId { get; init; }
 
@@ -97,4 +126,7 @@ public sealed partial record ModelConfig
 
     /// <summary>Query heads that share a key/value head.</summary>
     public int GroupSize => NumHeads / NumKvHeads;
+
+    /// <summary>The same model as it is served and evaluated.</summary>
+    public ModelConfig WithoutDropout() => this with { EmbeddingDropout = 0, ResidualDropout = 0, AttentionDropout = 0 };
 }

@@ -1,192 +1,154 @@
-using System.Collections.Concurrent;
 using System.Text;
 
 namespace Tandem.Models;
 
-/// <summary>What becomes of a special token's text inside a text that is encoded.</summary>
-public enum SpecialTokens
-{
-    /// <summary>It is text like any other.</summary>
-    AsText,
-
-    /// <summary>It becomes the token.</summary>
-    Parse,
-
-    /// <summary>It is refused.</summary>
-    Forbid,
-}
-
 /// <summary>
-/// Byte-level BPE (Sennrich et al., 2016; Radford et al., 2019): words of the text as bytes, merged by rank. Immutable and safe for many threads.
+/// Text to token ids and back, as a pipeline of parts: added tokens are cut out, what is left is normalized, cut into words and encoded by the model,
+/// and a post-processor puts special tokens around it. Immutable and safe for many threads. Tokenizers come from <see cref="TokenizerJson"/>,
+/// <see cref="BpeTrainer"/> or <see cref="OfBytes"/>.
 /// </summary>
-public sealed class Tokenizer
+public sealed partial class Tokenizer
 {
-    private const int CacheLimit = 1 << 16;
+    private readonly string?[] _tokens;
+    private readonly byte[][] _bytes;
+    private readonly bool[] _isSpecial;
+    private readonly AddedTokenMatcher _rawTokens;
+    private readonly AddedTokenMatcher _normalizedTokens;
 
-    private readonly string[] _tokens;
-    private readonly Dictionary<string, int> _ids;
-    private readonly Dictionary<long, (int Rank, int Id)> _merges = [];
-    private readonly int[] _byteIds = new int[256];
-    private readonly Dictionary<int, string> _special;
-    private readonly ConcurrentDictionary<string, int[]> _cache = new();
-
-    /// <summary>Makes a tokenizer from its vocabulary (characters of the byte alphabet), its merges in order of rank and its special tokens.</summary>
-    /// <exception cref="TandemException">Ids have gaps, a byte has no token, or a merge names an unknown token.</exception>
-    public Tokenizer(IReadOnlyList<string> tokens, IReadOnlyList<(string Left, string Right)> merges, IReadOnlyDictionary<int, string> special)
+    internal Tokenizer(ByteLevelBpe model, TokenizerParts parts)
     {
-        _tokens = [.. tokens];
-        _ids = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (int i = 0; i < _tokens.Length; i++)
-            if (!_ids.TryAdd(_tokens[i], i)) throw new TandemException($"tokenizer: '{_tokens[i]}' is token {_ids[_tokens[i]]} and token {i}, wanted each once");
-        _special = new Dictionary<int, string>(special);
-        Merges = merges;
-        for (int b = 0; b < 256; b++)
+        Model = model;
+        Parts = parts;
+        int highest = Math.Max(model.Vocabulary.Values.DefaultIfEmpty(-1).Max(), parts.AddedTokens.Select(t => t.Id).DefaultIfEmpty(-1).Max());
+        _tokens = new string?[highest + 1];
+        _isSpecial = new bool[highest + 1];
+        foreach ((string token, int id) in model.Vocabulary) SetToken(id, token);
+        foreach (AddedToken token in parts.AddedTokens)
         {
-            string character = ByteAlphabet.Character((byte)b).ToString();
-            _byteIds[b] = _ids.TryGetValue(character, out int id) ? id : throw new TandemException($"tokenizer: byte {b} ('{character}') has no token, wanted all 256");
+            SetToken(token.Id, token.Content);
+            _isSpecial[token.Id] = token.Special;
         }
 
-        for (int rank = 0; rank < merges.Count; rank++)
+        _bytes = [.. _tokens.Select(t => t == null ? [] : parts.Decoder.Bytes(t))];
+
+        // A token that is found in normalized text decodes to what it is found as, and is then no longer known as special: so the reference does it.
+        foreach (AddedToken token in parts.AddedTokens.Where(t => t.Normalized && parts.Normalizer != null))
         {
-            (string left, string right) = merges[rank];
-            _merges.TryAdd(Key(IdOfMerge(left, rank), IdOfMerge(right, rank)), (rank, IdOfMerge(left + right, rank)));
+            string found = parts.Normalizer!.Apply(token.Content);
+            _bytes[token.Id] = parts.Decoder.Bytes(found);
+            _isSpecial[token.Id] &= found == token.Content;
         }
+
+        Special = parts.AddedTokens.Where(t => t.Special).DistinctBy(t => t.Id).ToDictionary(t => t.Id, t => t.Content);
+        _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(t => !t.Normalized).Select(t => (t, t.Content)));
+        _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(t => t.Normalized).Select(t => (t, parts.Normalizer?.Apply(t.Content) ?? t.Content)));
     }
 
-    /// <summary>Number of tokens.</summary>
+    /// <summary>Number of ids: one more than the highest.</summary>
     public int VocabSize => _tokens.Length;
 
-    /// <summary>Merges in order of rank.</summary>
-    public IReadOnlyList<(string Left, string Right)> Merges { get; }
+    /// <summary>Merges of the model in order of rank.</summary>
+    public IReadOnlyList<(string Left, string Right)> Merges => Model.Merges;
 
     /// <summary>Special tokens by id.</summary>
-    public IReadOnlyDictionary<int, string> Special => _special;
+    public IReadOnlyDictionary<int, string> Special { get; }
 
-    /// <summary>A token as it stands in the vocabulary.</summary>
-    public string TokenText(int id) => _tokens[id];
+    /// <summary>All added tokens, special or not.</summary>
+    public IReadOnlyList<AddedToken> AddedTokens => Parts.AddedTokens;
 
-    /// <summary>Id of a token of the vocabulary, or null.</summary>
-    public int? Find(string token) => _ids.TryGetValue(token, out int id) ? id : null;
+    internal ByteLevelBpe Model { get; }
 
-    /// <summary>Token ids of a text.</summary>
-    public int[] Encode(string text, SpecialTokens special = SpecialTokens.AsText)
+    internal TokenizerParts Parts { get; }
+
+    /// <summary>The plain tokenizer whose tokens are the bytes: id b is byte b; special tokens follow from 256.</summary>
+    public static Tokenizer OfBytes(params IReadOnlyList<string> special)
     {
-        var ids = new List<int>();
-        Encode(text, ids, special);
-        return [.. ids];
-    }
-
-    /// <summary>Appends the token ids of a text.</summary>
-    /// <exception cref="TandemException">The text has a special token and those are forbidden.</exception>
-    public void Encode(ReadOnlySpan<char> text, List<int> ids, SpecialTokens special = SpecialTokens.AsText)
-    {
-        while (special != SpecialTokens.AsText && FirstSpecial(text) is { At: >= 0 } found)
+        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (int b = 0; b < 256; b++) vocabulary.Add(ByteAlphabet.Characters[b].ToString(), b);
+        return new Tokenizer(new ByteLevelBpe(vocabulary, []), new TokenizerParts
         {
-            if (special == SpecialTokens.Forbid) throw new TandemException($"the text has the special token '{_special[found.Id]}' at {found.At}, which is not allowed here");
-            EncodeText(text[..found.At], ids);
-            ids.Add(found.Id);
-            text = text[(found.At + _special[found.Id].Length)..];
-        }
-
-        EncodeText(text, ids);
+            AddedTokens = [.. special.Select((s, i) => new AddedToken(256 + i, s) { Special = true })],
+            PreTokenizer = new ByteLevelPreTokenizer(addPrefixSpace: false, useRegex: false),
+        });
     }
+
+    /// <summary>A token as it stands in the vocabulary; empty for an id that has none.</summary>
+    /// <exception cref="TandemException">The id is beyond the vocabulary.</exception>
+    public string TokenText(int id) => _tokens[Checked(id)] ?? "";
+
+    /// <summary>Id of a token of the vocabulary or of an added token, or null.</summary>
+    public int? Find(string token)
+    {
+        foreach (AddedToken added in Parts.AddedTokens)
+            if (added.Content == token) return added.Id;
+        return Model.Vocabulary.TryGetValue(token, out int id) ? id : null;
+    }
+
+    /// <summary>Whether decoding leaves a token out unless it is asked for.</summary>
+    public bool IsSpecial(int id) => _isSpecial[Checked(id)];
+
+    /// <summary>The bytes of a token; none for an id without one.</summary>
+    /// <exception cref="TandemException">The id is beyond the vocabulary.</exception>
+    public ReadOnlySpan<byte> Bytes(int id) => _bytes[Checked(id)];
 
     /// <summary>The text of tokens; bytes that are no UTF-8 become U+FFFD.</summary>
+    /// <exception cref="TandemException">An id is beyond the vocabulary.</exception>
     public string Decode(IEnumerable<int> ids, bool skipSpecial = true)
     {
         var decoder = new TokenDecoder(this, skipSpecial);
         var text = new StringBuilder();
-        foreach (int id in ids) text.Append(decoder.Append(id));
+        foreach (int id in ids) text.Append(decoder.AppendSpan(id));
         return text.Append(decoder.Flush()).ToString();
     }
 
-    /// <summary>Appends the bytes of a token.</summary>
-    internal void AppendBytes(int id, List<byte> bytes)
+    /// <summary>The ids of many texts, encoded in parallel, in the texts' order.</summary>
+    public int[][] EncodeBatch(IReadOnlyList<string> texts, bool addSpecial = false, SpecialTokens special = SpecialTokens.AsText, int threads = 0)
     {
-        if ((uint)id >= (uint)_tokens.Length) throw new TandemException($"token id {id} is not in the vocabulary, wanted 0 to {_tokens.Length - 1}");
-        if (_special.TryGetValue(id, out string? special))
+        var results = new int[texts.Count][];
+        var options = new ParallelOptions { MaxDegreeOfParallelism = threads > 0 ? threads : Environment.ProcessorCount };
+        if (texts.Count < 2 || options.MaxDegreeOfParallelism == 1)
         {
-            bytes.AddRange(Encoding.UTF8.GetBytes(special));
-            return;
+            for (int i = 0; i < results.Length; i++) results[i] = Encode(texts[i], addSpecial, special);
+            return results;
         }
 
-        foreach (char c in _tokens[id])
+        try
         {
-            if (ByteAlphabet.TryByte(c, out byte b)) bytes.Add(b);
-            else bytes.AddRange(Encoding.UTF8.GetBytes(c.ToString()));
+            Parallel.For(0, texts.Count, options, i => results[i] = Encode(texts[i], addSpecial, special));
         }
+        catch (AggregateException e) when (e.InnerException is TandemException first)
+        {
+            throw new TandemException(first.Message, first);
+        }
+
+        return results;
     }
 
-    private int IdOfMerge(string token, int rank) =>
-        _ids.TryGetValue(token, out int id) ? id : throw new TandemException($"tokenizer: merge {rank} needs the token '{token}', which the vocabulary does not have");
+    private int Checked(int id) =>
+        (uint)id < (uint)_tokens.Length ? id : throw new TandemException($"token id {id} is not in the vocabulary, wanted 0 to {_tokens.Length - 1}");
 
-    private (int At, int Id) FirstSpecial(ReadOnlySpan<char> text)
+    private void SetToken(int id, string token)
     {
-        (int At, int Id) first = (-1, -1);
-        foreach ((int id, string special) in _special)
-        {
-            int at = text.IndexOf(special, StringComparison.Ordinal);
-            bool longer = at == first.At && first.Id >= 0 && special.Length > _special[first.Id].Length;
-            if (at >= 0 && (first.At < 0 || at < first.At || longer)) first = (at, id);
-        }
-
-        return first;
+        if (_tokens[id] is { } taken && taken != token) throw new TandemException($"id {id} is token '{taken}' and token '{token}', wanted one token an id");
+        _tokens[id] = token;
     }
+}
 
-    private void EncodeText(ReadOnlySpan<char> text, List<int> ids)
-    {
-        while (!text.IsEmpty)
-        {
-            int length = Gpt2Words.Next(text);
-            ids.AddRange(EncodeWord(text[..length]));
-            text = text[length..];
-        }
-    }
+/// <summary>The parts of a tokenizer around its model; null is none.</summary>
+internal sealed record TokenizerParts
+{
+    /// <summary>Tokens that are cut out before anything else.</summary>
+    public IReadOnlyList<AddedToken> AddedTokens { get; init; } = [];
 
-    private int[] EncodeWord(ReadOnlySpan<char> word)
-    {
-        if (word.Length > 64) return Merge(word);
-        if (_cache.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(word, out int[]? cached)) return cached;
-        int[] ids = Merge(word);
-        if (_cache.Count < CacheLimit) _cache.TryAdd(word.ToString(), ids);
-        return ids;
-    }
+    /// <summary>Changes the text.</summary>
+    public Normalizer? Normalizer { get; init; }
 
-    // A linked list of symbols and a heap of possible merges, so that a long word costs n log n; the lowest rank first, then the leftmost.
-    private int[] Merge(ReadOnlySpan<char> word)
-    {
-        byte[] bytes = Encoding.UTF8.GetBytes(word.ToArray());
-        int n = bytes.Length;
-        int[] id = new int[n], next = new int[n], previous = new int[n];
-        for (int i = 0; i < n; i++)
-        {
-            id[i] = _byteIds[bytes[i]];
-            next[i] = i + 1 < n ? i + 1 : -1;
-            previous[i] = i - 1;
-        }
+    /// <summary>Cuts it into words.</summary>
+    public PreTokenizer? PreTokenizer { get; init; }
 
-        var heap = new PriorityQueue<(int At, int Left, int Right), (int Rank, int At)>();
-        void Offer(int at)
-        {
-            if (at >= 0 && next[at] >= 0 && _merges.TryGetValue(Key(id[at], id[next[at]]), out (int Rank, int Id) merge))
-                heap.Enqueue((at, id[at], id[next[at]]), (merge.Rank, at));
-        }
+    /// <summary>Puts special tokens around it.</summary>
+    public PostProcessor? PostProcessor { get; init; }
 
-        for (int i = 0; i < n; i++) Offer(i);
-        while (heap.TryDequeue(out (int At, int Left, int Right) m, out _))
-        {
-            int right = id[m.At] < 0 ? -1 : next[m.At];
-            if (right < 0 || id[m.At] != m.Left || id[right] != m.Right) continue;
-            id[m.At] = _merges[Key(m.Left, m.Right)].Id;
-            id[right] = -1;
-            next[m.At] = next[right];
-            if (next[right] >= 0) previous[next[right]] = m.At;
-            Offer(previous[m.At]);
-            Offer(m.At);
-        }
-
-        return [.. id.Where(i => i >= 0)];
-    }
-
-    private static long Key(int left, int right) => ((long)left << 32) | (uint)right;
+    /// <summary>Turns tokens into text again.</summary>
+    public Decoder Decoder { get; init; } = new ByteLevelDecoder();
 }

@@ -1,27 +1,26 @@
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace Tandem.Models;
 
-/// <summary>Reads and writes <c>tokenizer.json</c> of byte-level BPE with GPT-2's words; other kinds are refused by name.</summary>
+/// <summary>
+/// Reads and writes <c>tokenizer.json</c> of byte-level BPE. Kinds that are not built are refused by name, with the place and the list of what there is.
+/// </summary>
 public static class TokenizerJson
 {
     /// <summary>Name of the file in a model directory.</summary>
     public const string FileName = "tokenizer.json";
 
+    private const int MaxFileBytes = 256 << 20;
+
     /// <summary>Reads a tokenizer.</summary>
     /// <exception cref="TandemException">The file is missing or malformed, or of another kind.</exception>
     public static Tokenizer Load(string path)
     {
+        using JsonDocument document = BoundedJson.ReadFile(path, MaxFileBytes);
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-            return Parse(document.RootElement);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
-        {
-            throw new TandemException($"{path}: {e.Message}", e);
+            return Read(document.RootElement);
         }
         catch (TandemException e)
         {
@@ -32,51 +31,48 @@ public static class TokenizerJson
     /// <summary>Writes a tokenizer, beside its place first.</summary>
     public static void Save(Tokenizer tokenizer, string path) => AtomicFile.WriteAllBytes(path, Write(tokenizer));
 
-    private static Tokenizer Parse(JsonElement root)
+    private static Tokenizer Read(JsonElement root)
     {
-        JsonElement model = root.GetProperty("model");
-        RequireKind(model, "model", "BPE");
-        RequireKind(root.GetProperty("pre_tokenizer"), "pre_tokenizer", "ByteLevel");
-        if (root.TryGetProperty("normalizer", out JsonElement normalizer) && normalizer.ValueKind != JsonValueKind.Null)
-            throw new TandemException("normalizer: is not supported here, wanted null");
-        if (root.GetProperty("pre_tokenizer").TryGetProperty("add_prefix_space", out JsonElement prefix) && prefix.GetBoolean())
-            throw new TandemException("pre_tokenizer.add_prefix_space: true is not supported, wanted false");
-
-        var special = new Dictionary<int, string>();
-        var byId = new SortedDictionary<int, string>();
-        foreach (JsonProperty token in model.GetProperty("vocab").EnumerateObject()) AddToken(byId, token.Value.GetInt32(), token.Name);
-        if (root.TryGetProperty("added_tokens", out JsonElement added))
+        ByteLevelBpe model = ReadModel(PartJson.Need(root, "", "model"));
+        var parts = new TokenizerParts
         {
-            foreach (JsonElement token in added.EnumerateArray())
-            {
-                (int id, string content) = (token.GetProperty("id").GetInt32(), token.GetProperty("content").GetString()!);
-                if (!byId.TryGetValue(id, out string? known)) AddToken(byId, id, content);
-                else if (known != content) throw new TandemException($"added_tokens: token {id} is '{content}' here and '{known}' in the vocabulary");
-                special[id] = content;
-            }
-        }
-
-        if (byId.Count > 0 && byId.Keys.Last() != byId.Count - 1) throw new TandemException($"model.vocab: {byId.Count} tokens with ids up to {byId.Keys.Last()}, wanted ids without gaps from 0");
-        return new Tokenizer([.. byId.Values], [.. model.GetProperty("merges").EnumerateArray().Select(Merge)], special);
+            AddedTokens = root.TryGetProperty("added_tokens", out JsonElement added) && added.ValueKind != JsonValueKind.Null
+                ? [.. PartJson.Items(root, "", "added_tokens").Select(t => AddedToken.Read(t.Item, t.Place))]
+                : [],
+            Normalizer = Part(root, "normalizer", Normalizer.Read),
+            PreTokenizer = Part(root, "pre_tokenizer", PreTokenizer.Read),
+            PostProcessor = Part(root, "post_processor", PostProcessor.Read),
+            Decoder = Decoder.Read(PartJson.Need(root, "", "decoder"), "decoder"),
+        };
+        return new Tokenizer(model, parts);
     }
 
-    private static (string, string) Merge(JsonElement merge, int rank)
+    private static T? Part<T>(JsonElement root, string name, Func<JsonElement, string, T?> read)
+        where T : class => root.TryGetProperty(name, out JsonElement part) ? read(part, name) : null;
+
+    private static ByteLevelBpe ReadModel(JsonElement model)
     {
-        if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2) return (merge[0].GetString()!, merge[1].GetString()!);
+        // Old files of BPE have no type.
+        string kind = model.ValueKind == JsonValueKind.Object && !model.TryGetProperty("type", out _) && model.TryGetProperty("merges", out _) ? "BPE" : PartJson.Type(model, "model");
+        if (kind != "BPE") throw PartJson.Unsupported("model", kind, "BPE over bytes");
+        foreach (string off in (string[])["dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"])
+            if (!PartJson.IsOff(model, off)) throw new TandemException($"model.{off}: {PartJson.Short(model.GetProperty(off))} is not supported, wanted none");
+
+        JsonElement vocabulary = PartJson.Need(model, "model", "vocab");
+        if (vocabulary.ValueKind != JsonValueKind.Object) throw new TandemException($"model.vocab: {PartJson.Short(vocabulary)}, wanted an object of tokens and ids");
+        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (JsonProperty token in vocabulary.EnumerateObject()) ids.Add(token.Name, PartJson.Id(token.Value, $"model.vocab['{token.Name}']"));
+
+        (string, string)[] merges = [.. PartJson.Items(model, "model", "merges").Select(m => Merge(m.Item, m.Place))];
+        return new ByteLevelBpe(ids, merges, PartJson.Bool(model, "model", "ignore_merges", false));
+    }
+
+    private static (string, string) Merge(JsonElement merge, string place)
+    {
+        if (merge.ValueKind == JsonValueKind.Array && merge.GetArrayLength() == 2) return (PartJson.String(merge[0], place), PartJson.String(merge[1], place));
         string text = merge.ValueKind == JsonValueKind.String ? merge.GetString()! : "";
         int space = text.IndexOf(' ', StringComparison.Ordinal);
-        return space > 0 ? (text[..space], text[(space + 1)..]) : throw new TandemException($"model.merges[{rank}]: '{merge}', wanted two tokens");
-    }
-
-    private static void AddToken(SortedDictionary<int, string> byId, int id, string token)
-    {
-        if (id < 0 || !byId.TryAdd(id, token)) throw new TandemException($"model.vocab: '{token}' has id {id}, which is negative or taken");
-    }
-
-    private static void RequireKind(JsonElement element, string place, string wanted)
-    {
-        string? kind = element.ValueKind == JsonValueKind.Object && element.TryGetProperty("type", out JsonElement type) ? type.GetString() : null;
-        if (kind != wanted) throw new TandemException($"{place}.type: '{kind}' is not supported, wanted '{wanted}'");
+        return space > 0 ? (text[..space], text[(space + 1)..]) : throw new TandemException($"{place}: {PartJson.Short(merge)}, wanted two tokens");
     }
 
     private static byte[] Write(Tokenizer tokenizer)
@@ -89,50 +85,49 @@ public static class TokenizerJson
             json.WriteNull("truncation");
             json.WriteNull("padding");
             json.WriteStartArray("added_tokens");
-            foreach ((int id, string content) in tokenizer.Special.OrderBy(s => s.Key))
-            {
-                json.WriteStartObject();
-                json.WriteNumber("id", id);
-                json.WriteString("content", content);
-                foreach (string flag in (string[])["single_word", "lstrip", "rstrip", "normalized"]) json.WriteBoolean(flag, false);
-                json.WriteBoolean("special", true);
-                json.WriteEndObject();
-            }
-
+            foreach (AddedToken token in tokenizer.AddedTokens) token.Write(json);
             json.WriteEndArray();
-            json.WriteNull("normalizer");
-            foreach (string part in (string[])["pre_tokenizer", "post_processor", "decoder"])
-            {
-                json.WriteStartObject(part);
-                json.WriteString("type", "ByteLevel");
-                json.WriteBoolean("add_prefix_space", false);
-                json.WriteBoolean("trim_offsets", true);
-                json.WriteBoolean("use_regex", true);
-                json.WriteEndObject();
-            }
-
-            json.WriteStartObject("model");
-            json.WriteString("type", "BPE");
-            foreach (string none in (string[])["dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"]) json.WriteNull(none);
-            foreach (string off in (string[])["fuse_unk", "byte_fallback", "ignore_merges"]) json.WriteBoolean(off, false);
-            json.WriteStartObject("vocab");
-            for (int i = 0; i < tokenizer.VocabSize; i++) json.WriteNumber(tokenizer.TokenText(i), i);
-            json.WriteEndObject();
-            json.WriteStartArray("merges");
-            foreach ((string left, string right) in tokenizer.Merges)
-            {
-                json.WriteStartArray();
-                json.WriteStringValue(left);
-                json.WriteStringValue(right);
-                json.WriteEndArray();
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
+            WritePart(json, "normalizer", tokenizer.Parts.Normalizer, (p, j) => p.Write(j));
+            WritePart(json, "pre_tokenizer", tokenizer.Parts.PreTokenizer, (p, j) => p.Write(j));
+            WritePart(json, "post_processor", tokenizer.Parts.PostProcessor, (p, j) => p.Write(j));
+            WritePart(json, "decoder", tokenizer.Parts.Decoder, (p, j) => p.Write(j));
+            WriteModel(json, tokenizer.Model);
             json.WriteEndObject();
         }
 
-        stream.Write(Encoding.UTF8.GetBytes("\n"));
+        stream.Write("\n"u8);
         return stream.ToArray();
+    }
+
+    private static void WritePart<T>(Utf8JsonWriter json, string name, T? part, Action<T, Utf8JsonWriter> write)
+        where T : class
+    {
+        json.WritePropertyName(name);
+        if (part == null) json.WriteNullValue();
+        else write(part, json);
+    }
+
+    private static void WriteModel(Utf8JsonWriter json, ByteLevelBpe model)
+    {
+        json.WriteStartObject("model");
+        json.WriteString("type", "BPE");
+        foreach (string none in (string[])["dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"]) json.WriteNull(none);
+        json.WriteBoolean("fuse_unk", false);
+        json.WriteBoolean("byte_fallback", false);
+        json.WriteBoolean("ignore_merges", model.IgnoreMerges);
+        json.WriteStartObject("vocab");
+        foreach ((string token, int id) in model.Vocabulary.OrderBy(t => t.Value)) json.WriteNumber(token, id);
+        json.WriteEndObject();
+        json.WriteStartArray("merges");
+        foreach ((string left, string right) in model.Merges)
+        {
+            json.WriteStartArray();
+            json.WriteStringValue(left);
+            json.WriteStringValue(right);
+            json.WriteEndArray();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
     }
 }

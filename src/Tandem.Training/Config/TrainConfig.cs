@@ -1,23 +1,57 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
+using Tandem.Graph.Ops;
 using Tandem.Models;
 
 namespace Tandem.Training;
 
 /// <summary>
 /// A training run, as <c>tandem train config.json</c> reads it. Keys have the names of Hugging Face's TrainingArguments where they mean the same;
-/// unknown keys are refused, and all mistakes are reported at once.
+/// unknown keys are refused, and all mistakes are reported at once. <see cref="Sections"/> is the table of all keys: the reader, the JSON schema and the tests go by it.
 /// </summary>
-public sealed record TrainConfig
+public sealed partial record TrainConfig
 {
-    private static readonly string[] Keys =
+    private const string DataObject = "data", TokenizerObject = "tokenizer", ModelObject = "model", SamplesObject = "samples", ReportObject = "report";
+
+    private static readonly ConfigKey[] s_runKeys =
     [
-        "output_dir", "seed", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "min_learning_rate", "warmup_steps",
-        "lr_decay_steps", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "save_steps", "save_total_limit", "eval_steps", "logging_steps",
-        "threads", "model", "tokenizer", "data",
+        new("$schema", "string", "null", "a string", "The JSON schema, for editors; not used"),
+        new("output_dir", "string", "", "a folder", "Folder of checkpoints, metrics and reports"),
+        new("max_steps", "integer", "", "1 to 2147483647", "Optimizer steps"),
+        new("per_device_train_batch_size", "integer", "8", "1 to 65536", "Sequences of a microbatch"),
+        new("gradient_accumulation_steps", "integer", "1", "1 to 65536", "Microbatches of a step; the loss is a sum over tokens divided by the step's count"),
+        new("label_smoothing_factor", "number", "0", "0 to 0.999", "Share of each target that is spread evenly over the vocabulary"),
+        new("z_loss", "number", "0", "0 to 1000", "Coefficient of the squared logarithm of the softmax' sum, added to the loss"),
+        new("seed", "integer", "42", "0 to 2147483647", "Seed of initial weights, order of samples, split"),
+        new("threads", "integer", "0", "0 to 4096", "Threads; 0 is one a core. Bits do not depend on it"),
+        new("logging_steps", "integer", "50", "1 to 2147483647", "Steps between lines where there is no terminal"),
     ];
 
-    /// <summary>Folder of checkpoints, metrics and the finished model.</summary>
+    private static readonly ConfigKey[] s_objectKeys =
+    [
+        new(DataObject, "object", "", "an object", "Data"),
+        new(ModelObject, "object", "", "an object", "Model: path of a directory, or the keys of a config.json"),
+        new(TokenizerObject, "object", "null", "an object", "Tokenizer; needed without model.path"),
+        new(SamplesObject, "object", "null", "an object", "Samples during training"),
+        new(ReportObject, "object", "null", "an object", "Reports"),
+    ];
+
+    /// <summary>All keys, in the order of the documentation.</summary>
+    public static IReadOnlyList<ConfigSection> Sections { get; } =
+    [
+        new("Run", "", s_runKeys),
+        new("Optimizer, precision, averages", "", OptimizerConfig.Keys),
+        new("Learning rate", "", ScheduleConfig.Keys),
+        new("Checkpoints", "", CheckpointConfig.Keys),
+        new("Evaluation and early stop", "", EvaluationConfig.Keys),
+        new("Objects", "", s_objectKeys),
+        new("Data", DataObject, DataConfig.Keys),
+        new("Model", ModelObject, ModelSourceConfig.ModelKeys),
+        new("Tokenizer", TokenizerObject, ModelSourceConfig.TokenizerKeys),
+        new("Samples", SamplesObject, SamplesConfig.Keys),
+        new("Reports", ReportObject, ReportConfig.Keys),
+    ];
+
+    /// <summary>Folder of checkpoints, metrics and reports.</summary>
     public required string OutputDir { get; init; }
 
     /// <summary>Seed of initial weights and of the order of samples.</summary>
@@ -32,23 +66,32 @@ public sealed record TrainConfig
     /// <summary>Microbatches of a step.</summary>
     public required int AccumulationSteps { get; init; }
 
+    /// <summary>The loss.</summary>
+    public required LinearCrossEntropy Loss { get; init; }
+
+    /// <summary>The optimizer, the precision, the averages.</summary>
+    public required OptimizerConfig Optimizer { get; init; }
+
     /// <summary>The learning rate.</summary>
-    public required CosineSchedule Schedule { get; init; }
+    public required LearningRateSchedule Schedule { get; init; }
 
-    /// <summary>The optimizer.</summary>
-    public required Graph.Ops.AdamW Optimizer { get; init; }
+    /// <summary>Checkpoints.</summary>
+    public required CheckpointConfig Checkpoints { get; init; }
 
-    /// <summary>Largest gradient norm; 0 does not clip.</summary>
-    public required double MaxGradientNorm { get; init; }
+    /// <summary>Evaluation and early stop.</summary>
+    public required EvaluationConfig Evaluation { get; init; }
 
-    /// <summary>Steps between checkpoints.</summary>
-    public required int SaveSteps { get; init; }
+    /// <summary>The data.</summary>
+    public required DataConfig Data { get; init; }
 
-    /// <summary>Checkpoints kept.</summary>
-    public required int SaveTotalLimit { get; init; }
+    /// <summary>Model and tokenizer.</summary>
+    public required ModelSourceConfig Source { get; init; }
 
-    /// <summary>Steps between evaluations; 0 is none.</summary>
-    public required int EvalSteps { get; init; }
+    /// <summary>Samples during training.</summary>
+    public required SamplesConfig Samples { get; init; }
+
+    /// <summary>Reports.</summary>
+    public required ReportConfig Report { get; init; }
 
     /// <summary>Steps between printed lines.</summary>
     public required int LoggingSteps { get; init; }
@@ -56,143 +99,69 @@ public sealed record TrainConfig
     /// <summary>Threads; 0 is one a core.</summary>
     public required int Threads { get; init; }
 
-    /// <summary>The text to train on.</summary>
-    public required string TrainFile { get; init; }
+    /// <summary>The config as it was read, overrides included.</summary>
+    public required string Json { get; init; }
 
-    /// <summary>Share of the text, at its end, that is kept for evaluation.</summary>
-    public required double ValidationFraction { get; init; }
+    /// <summary>Sequences of a step.</summary>
+    public int SequencesPerStep => BatchSize * AccumulationSteps;
 
-    /// <summary>Tokens of a sequence.</summary>
-    public required int SequenceLength { get; init; }
-
-    /// <summary>Directory of a model to go on from; null starts from nothing.</summary>
-    public string? ModelPath { get; init; }
-
-    /// <summary>The model section in the keys of config.json, for a model from nothing.</summary>
-    public string? ModelJson { get; init; }
-
-    /// <summary>A tokenizer.json, or null to train one.</summary>
-    public string? TokenizerPath { get; init; }
-
-    /// <summary>Tokens of a tokenizer that is trained.</summary>
-    public int VocabSize { get; init; }
-
-    /// <summary>Reads a file; <paramref name="overrides"/> are <c>key=value</c> or <c>section.key=value</c>.</summary>
-    /// <exception cref="TandemException">The file or its values are wrong; the message lists all mistakes.</exception>
-    public static TrainConfig Load(string path, IEnumerable<string>? overrides = null)
-    {
-        try
-        {
-            JsonNode root = JsonNode.Parse(File.ReadAllText(path)) ?? throw new TandemException($"{path}: null, wanted an object");
-            foreach (string text in overrides ?? []) Override(root, text);
-            return Parse(root.ToJsonString(), path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException)
-        {
-            throw new TandemException($"{path}: {e.Message}", e);
-        }
-    }
-
-    /// <summary>Reads the text of a config.</summary>
+    /// <summary>Reads the text of a config; <paramref name="place"/> names it in errors.</summary>
+    /// <exception cref="TandemException">It is no JSON object, or has mistakes; the message lists all of them.</exception>
     public static TrainConfig Parse(string json, string place = "config")
     {
-        using JsonDocument document = JsonDocument.Parse(json);
-        if (document.RootElement.ValueKind != JsonValueKind.Object) throw new TandemException($"{place}: is no object");
+        using JsonDocument document = ParseJson(json, place);
+        if (document.RootElement.ValueKind != JsonValueKind.Object) throw new TandemException($"{place}: is no object; accepted: a JSON object with the keys of docs/training.md");
         var reader = new ConfigReader(document.RootElement, place);
-        reader.RefuseUnknown(Keys);
+        ConfigKey[] known = [.. Sections.Where(s => s.Object.Length == 0).SelectMany(s => s.Keys)];
+        reader.RefuseUnknown([.. known.Select(k => k.Name)]);
+        reader.Text("$schema");
+        string? output = reader.Text("output_dir");
+        if (string.IsNullOrEmpty(output)) reader.Missing("output_dir", "a folder");
         int steps = reader.Int("max_steps", 1, int.MaxValue);
-        double peak = reader.Number("learning_rate", 0, 100, 5e-5);
+        ulong seed = (ulong)reader.Int("seed", 0, int.MaxValue, 42);
+        DataConfig data = ReadObject(reader, DataObject, DataConfig.Keys, DataConfig.Read) ?? NoData(reader);
         var config = new TrainConfig
         {
-            OutputDir = Required(reader, "output_dir", "a folder"),
-            Seed = (ulong)reader.Int("seed", 0, int.MaxValue, 42),
+            OutputDir = output ?? "",
+            Seed = seed,
             MaxSteps = steps,
             BatchSize = reader.Int("per_device_train_batch_size", 1, 65536, 8),
             AccumulationSteps = reader.Int("gradient_accumulation_steps", 1, 65536, 1),
-            Schedule = new CosineSchedule(peak, reader.Number("min_learning_rate", 0, 100, 0), reader.Int("warmup_steps", 0, int.MaxValue, 0), reader.Int("lr_decay_steps", 1, int.MaxValue, Math.Max(1, steps))),
-            Optimizer = new Graph.Ops.AdamW(reader.Number("adam_beta1", 0, 1, 0.9), reader.Number("adam_beta2", 0, 1, 0.999), reader.Number("adam_epsilon", 0, 1, 1e-8), reader.Number("weight_decay", 0, 100, 0)),
-            MaxGradientNorm = reader.Number("max_grad_norm", 0, 1e9, 1),
-            SaveSteps = reader.Int("save_steps", 1, int.MaxValue, 500),
-            SaveTotalLimit = reader.Int("save_total_limit", 1, int.MaxValue, 2),
-            EvalSteps = reader.Int("eval_steps", 0, int.MaxValue, 0),
+            Loss = new LinearCrossEntropy((float)reader.Number("label_smoothing_factor", 0, 0.999, 0), (float)reader.Number("z_loss", 0, 1000, 0)),
+            Optimizer = OptimizerConfig.Read(reader, seed),
+            Schedule = ScheduleConfig.Read(reader, steps),
+            Checkpoints = CheckpointConfig.Read(reader),
+            Evaluation = EvaluationConfig.Read(reader),
+            Data = data,
+            Source = ModelSourceConfig.Read(reader, document.RootElement, data.SequenceLength),
+            Samples = ReadObject(reader, SamplesObject, SamplesConfig.Keys, SamplesConfig.Read) ?? new SamplesConfig(),
+            Report = ReadObject(reader, ReportObject, ReportConfig.Keys, ReportConfig.Read) ?? new ReportConfig(),
             LoggingSteps = reader.Int("logging_steps", 1, int.MaxValue, 50),
             Threads = reader.Int("threads", 0, 4096, 0),
-            TrainFile = "",
-            ValidationFraction = 0,
-            SequenceLength = 1,
+            Json = json,
         };
-        config = ReadData(reader, config);
-        config = ReadModel(reader, document.RootElement, config);
+        if (config.Evaluation.Steps > 0 && data.ValidationFraction == 0 && data.ValidationFiles.Count == 0)
+            reader.Conflict("eval_steps is given without a validation text; accepted: data.validation_fraction or data.validation_files, or eval_steps 0");
+        if ((long)config.BatchSize * data.SequenceLength > 1 << 27) reader.Conflict($"per_device_train_batch_size {config.BatchSize} times data.sequence_length {data.SequenceLength} is above {1 << 27} tokens; accepted: more gradient_accumulation_steps instead");
+        ConfigSection.RequireAllRead(reader, place, known);
         reader.ThrowIfMistaken();
         return config;
     }
 
-    private static TrainConfig ReadData(ConfigReader reader, TrainConfig config)
+    private static T? ReadObject<T>(ConfigReader reader, string name, IReadOnlyList<ConfigKey> keys, Func<ConfigReader, T> read)
+        where T : class
     {
-        if (reader.Object("data") is not { } data)
-        {
-            reader.Missing("data", "an object with train_file");
-            return config;
-        }
-
-        data.RefuseUnknown("train_file", "validation_fraction", "sequence_length");
-        return config with
-        {
-            TrainFile = Required(data, "train_file", "a text file"),
-            ValidationFraction = data.Number("validation_fraction", 0, 0.9, 0),
-            SequenceLength = data.Int("sequence_length", 2, 1 << 20, 256),
-        };
+        if (reader.Object(name) is not { } section) return null;
+        section.RefuseUnknown([.. keys.Select(k => k.Name)]);
+        T result = read(section);
+        ConfigSection.RequireAllRead(section, name, keys);
+        return result;
     }
 
-    private static TrainConfig ReadModel(ConfigReader reader, JsonElement root, TrainConfig config)
+    private static DataConfig NoData(ConfigReader reader)
     {
-        ConfigReader? tokenizer = reader.Object("tokenizer");
-        tokenizer?.RefuseUnknown("path", "vocab_size");
-        string? tokenizerPath = tokenizer?.Text("path");
-        if (reader.Object("model") is not { } model)
-        {
-            reader.Missing("model", "an object with path, or with the keys of a config.json");
-            return config;
-        }
-
-        string? path = model.Text("path");
-        if (path != null) return config with { ModelPath = path, TokenizerPath = tokenizerPath ?? Path.Combine(path, TokenizerJson.FileName) };
-        if (tokenizer == null) reader.Missing("tokenizer", "an object with path or vocab_size");
-        return config with
-        {
-            ModelJson = root.GetProperty("model").GetRawText(),
-            TokenizerPath = tokenizerPath,
-            VocabSize = tokenizerPath == null ? tokenizer?.Int("vocab_size", 257, 1 << 24) ?? 0 : 0,
-        };
-    }
-
-    private static string Required(ConfigReader reader, string key, string accepted)
-    {
-        string? text = reader.Text(key);
-        if (string.IsNullOrEmpty(text)) reader.Missing(key, accepted);
-        return text ?? "";
-    }
-
-    private static void Override(JsonNode root, string text)
-    {
-        int equals = text.IndexOf('=', StringComparison.Ordinal);
-        if (equals <= 0) throw new TandemException($"override '{text}', wanted key=value or section.key=value");
-        string[] keys = text[..equals].Split('.');
-        JsonObject target = root.AsObject();
-        foreach (string key in keys[..^1]) target = (target[key] ??= new JsonObject()).AsObject();
-        target[keys[^1]] = Value(text[(equals + 1)..]);
-    }
-
-    // A value that is no JSON is a string, so that paths need no quotes.
-    private static JsonNode? Value(string text)
-    {
-        try
-        {
-            return JsonNode.Parse(text);
-        }
-        catch (JsonException)
-        {
-            return JsonValue.Create(text);
-        }
+        if (!reader.Has(DataObject)) reader.Missing(DataObject, "an object with train_file");
+        using JsonDocument none = JsonDocument.Parse("""{ "train_file": "none" }""");
+        return DataConfig.Read(new ConfigReader(none.RootElement, DataObject));
     }
 }

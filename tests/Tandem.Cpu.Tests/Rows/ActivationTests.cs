@@ -29,6 +29,7 @@ public sealed unsafe class ActivationTests
         Twin<SiluActivation>(n);
         Twin<GeluTanhActivation>(n);
         Twin<GeluErfActivation>(n);
+        Twin<ReluActivation>(n);
         Twin<Relu2Activation>(n);
     }
 
@@ -37,6 +38,7 @@ public sealed unsafe class ActivationTests
     {
         Slopes<SiluActivation>(x => x / (1 + Math.Exp(-x)));
         Slopes<GeluTanhActivation>(x => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)))));
+        Slopes<ReluActivation>(x => Math.Max(x, 0));
         Slopes<Relu2Activation>(x => Math.Max(x, 0) * Math.Max(x, 0));
     }
 

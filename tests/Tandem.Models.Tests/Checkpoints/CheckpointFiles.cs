@@ -19,7 +19,7 @@ internal sealed class CheckpointFiles : IDisposable
 
     /// <summary>The cases of the families supported here.</summary>
     public static IEnumerable<JsonProperty> SupportedConfigs =>
-        Configs.EnumerateObject().Where(x => ModelFamily.All.Any(f => f.ModelType == x.Value.GetProperty("config").GetProperty("model_type").GetString()));
+        Configs.EnumerateObject().Where(x => ModelFamilies.All.Any(f => f.ModelType == x.Value.GetProperty("config").GetProperty("model_type").GetString()));
 
     public string Folder { get; }
 

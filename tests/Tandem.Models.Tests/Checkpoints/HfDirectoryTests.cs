@@ -126,6 +126,7 @@ public sealed unsafe class HfDirectoryTests : IDisposable
     [InlineData("""{"weight_map":{"a":5}}""", "'a'")]
     [InlineData("""{"weight_map":{"a":"x.safetensors","a":"y.safetensors"}}""", "JSON")]
     [InlineData("""{"weight_map":{"a":"gone.safetensors"}}""", "gone.safetensors")]
+    [InlineData("""{"weight_map":{"a":"folder.safetensors"}}""", "1 files that are not there: folder.safetensors")]
     [InlineData("""{"weight_map":{"a":"s.safetensors","zz":"s.safetensors"}}""", "'zz' in s.safetensors")]
     [InlineData("""{"weight_map":""", "JSON")]
     [InlineData("""{"weight_map":{"\ud800":"s.safetensors"}}""", "Unicode")]
@@ -133,6 +134,7 @@ public sealed unsafe class HfDirectoryTests : IDisposable
     {
         File.WriteAllText(_files.At("config.json"), Config);
         SafetensorsWriter.Write(_files.At("s.safetensors"), [Source("a", 2)]);
+        Directory.CreateDirectory(_files.At("folder.safetensors"));
         File.WriteAllText(_files.At(HfDirectory.IndexName), index);
         Assert.Contains(expected, Assert.Throws<TandemException>(() => HfDirectory.Open(_files.Folder)).Message, StringComparison.Ordinal);
     }

@@ -179,7 +179,7 @@ public class ModelConfigTests
 
             var root = JsonNode.Parse(text)!.AsObject();
             if (random.Next(3) != 0)
-                root["model_type"] = ModelFamily.All[random.Next(ModelFamily.All.Count)].ModelType;
+                root["model_type"] = ModelFamilies.All[random.Next(ModelFamilies.All.Count)].ModelType;
             for (var n = random.Next(1, 4); n > 0; n--)
             {
                 var target = root["rope_parameters"] is JsonObject { Count: > 0 } nested && random.Next(3) == 0 ? nested : root;

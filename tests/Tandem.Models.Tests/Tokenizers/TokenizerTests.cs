@@ -1,92 +1,234 @@
 using System.Text;
 using System.Text.Json;
+using CsCheck;
 using Xunit;
 
 namespace Tandem.Models.Tests.Tokenizers;
 
-/// <summary>Byte-level BPE against the results of Hugging Face's tokenizers.</summary>
+/// <summary>Byte-level tokenizers against the results of Hugging Face's tokenizers: every case of every folder.</summary>
 public sealed class TokenizerTests
 {
-    private static string Golden(params string[] parts) => Path.Combine([AppContext.BaseDirectory, "goldens", "tokenizers", .. parts]);
+    public static TheoryData<string> Folders => [.. Directory.GetDirectories(TokenizerGoldens.Folder).Where(f => TokenizerGoldens.Exists(f, "cases.jsonl")).Select(f => Path.GetFileName(f)!).Order()];
 
     [Theory]
-    [InlineData("bytelevel_600")]
-    [InlineData("repeats")]
-    [InlineData("ties")]
-    public void Training_gives_the_golden_merges(string name)
+    [MemberData(nameof(Folders))]
+    public void Cases_pairs_and_streams_are_those_of_the_golden(string name)
     {
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(Golden("training", name + ".json")));
-        JsonElement root = golden.RootElement, options = root.GetProperty("options");
-        var trainer = new BpeTrainer();
-        foreach (JsonElement document in root.GetProperty("documents").EnumerateArray()) trainer.Add(document.GetString());
-        string[] special = [.. options.GetProperty("special_tokens").EnumerateArray().Select(s => s.GetString()!)];
-        Tokenizer tokenizer = trainer.Train(options.GetProperty("vocab_size").GetInt32(), special, options.GetProperty("min_frequency").GetInt64());
-        Assert.Equal(root.GetProperty("merges").EnumerateArray().Select(m => (m[0].GetString()!, m[1].GetString()!)), tokenizer.Merges);
-        foreach (JsonProperty token in root.GetProperty("vocab").EnumerateObject()) Assert.Equal(token.Value.GetInt32(), tokenizer.Find(token.Name));
+        string folder = Path.Combine(TokenizerGoldens.Folder, name);
+        Tokenizer tokenizer = TokenizerGoldens.Load(folder);
+        Check(tokenizer, folder);
+
+        // What is written is the same tokenizer.
+        string path = Path.Combine(Directory.CreateTempSubdirectory("tandem-tokenizer-").FullName, TokenizerJson.FileName);
+        TokenizerJson.Save(tokenizer, path);
+        Check(TokenizerJson.Load(path), folder);
+        Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
+    }
+
+    [Theory]
+    [InlineData("gpt_neox_20b")]
+    [InlineData("minimind")]
+    public void Tokenizers_of_published_models_agree_too(string name)
+    {
+        string? folder = CheckpointFiles.Shared(Path.Combine("tokenizers", "real", name));
+        Assert.SkipWhen(folder is null, $"shared/goldens/tokenizers/real/{name} is not beside the repository");
+        Check(TokenizerGoldens.Load(folder), folder);
     }
 
     [Fact]
-    public void Encodes_and_decodes_as_the_golden_cases_say()
+    public void Kinds_that_are_not_built_are_refused_by_name()
     {
-        Tokenizer tokenizer = TokenizerJson.Load(Golden("bpe_gpt2", "tokenizer.json"));
-        int cases = 0;
-        foreach (JsonElement row in Lines("cases.jsonl"))
+        foreach ((string part, string kind) in new[] { ("normalizer", "Precompiled"), ("pre_tokenizer", "Metaspace"), ("post_processor", "BertProcessing"), ("decoder", "WordPiece"), ("model", "Unigram") })
         {
-            string text = row.GetProperty("text").GetString()!;
-            SpecialTokens special = row.GetProperty("split_special_tokens").GetBoolean() ? SpecialTokens.AsText : SpecialTokens.Parse;
-            int[] ids = [.. row.GetProperty("ids").EnumerateArray().Select(i => i.GetInt32())];
-            Assert.Equal(ids, tokenizer.Encode(text, special));
-            Assert.Equal(row.GetProperty("decoded").GetString(), tokenizer.Decode(ids, skipSpecial: false));
-            Assert.Equal(row.GetProperty("decoded_skip_special").GetString(), tokenizer.Decode(ids));
-            cases++;
+            string json = Json(part, $$"""{ "type": "{{kind}}" }""");
+            TandemException error = Assert.Throws<TandemException>(() => Load(json));
+            Assert.Contains($"{part}: '{kind}' is not supported; there are ", error.Message, StringComparison.Ordinal);
         }
 
-        Assert.True(cases > 50, $"only {cases} cases");
+        string split = Json("pre_tokenizer", """{ "type": "Split", "pattern": { "Regex": "a|b" }, "behavior": "Isolated", "invert": false }""");
+        Assert.Contains("pre_tokenizer.pattern.Regex: 'a|b' is not supported", Assert.Throws<TandemException>(() => Load(split)).Message, StringComparison.Ordinal);
+        string clip = Json("model", """{ "type": "BPE", "end_of_word_suffix": "</w>", "vocab": {}, "merges": [] }""");
+        Assert.Contains("model.end_of_word_suffix: \"</w>\" is not supported", Assert.Throws<TandemException>(() => Load(clip)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{ "type": "BPE", "vocab": { "a": -1 }, "merges": [] }""", "model.vocab['a']: -1")]
+    [InlineData("""{ "type": "BPE", "vocab": { "a": 2000000000 }, "merges": [] }""", "2000000000")]
+    [InlineData("""{ "type": "BPE", "vocab": [], "merges": [] }""", "model.vocab")]
+    [InlineData("""{ "type": "BPE", "vocab": { "a": 0 }, "merges": [] }""", "byte 0")]
+    [InlineData("""{ "type": "BPE", "vocab": { "a": 0 }, "merges": ["ab"] }""", "model.merges[0]")]
+    [InlineData("""7""", "model: 7")]
+    public void Malformed_models_are_refused_with_the_place(string model, string expected) =>
+        Assert.Contains(expected, Assert.Throws<TandemException>(() => Load(Json("model", model))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Special_tokens_in_a_text_are_parsed_taken_as_text_or_refused_as_asked()
+    {
+        Tokenizer tokenizer = TokenizerGoldens.Load(Path.Combine(TokenizerGoldens.Folder, "bpe_gpt2"));
+        const string Text = "a <|endoftext|>";
+        Assert.Contains(0, tokenizer.Encode(Text, SpecialTokens.Parse));
+        Assert.DoesNotContain(0, tokenizer.Encode(Text));
+        Assert.Equal(Text, tokenizer.Decode(tokenizer.Encode(Text)));
+        Assert.Contains("<|endoftext|>' at 2", Assert.Throws<TandemException>(() => tokenizer.Encode(Text, SpecialTokens.Forbid)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Streams_whole_characters_only()
+    public void Ids_beyond_the_vocabulary_are_refused()
     {
-        Tokenizer tokenizer = TokenizerJson.Load(Golden("bpe_gpt2", "tokenizer.json"));
-        int cases = 0;
-        foreach (JsonElement row in Lines("stream.jsonl"))
+        Tokenizer tokenizer = Tokenizer.OfBytes("<eos>");
+        Assert.Contains("257", Assert.Throws<TandemException>(() => tokenizer.Decode([257])).Message, StringComparison.Ordinal);
+        Assert.Contains("-1", Assert.Throws<TandemException>(() => tokenizer.TokenText(-1)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_byte_tokenizer_gives_the_bytes()
+    {
+        Tokenizer tokenizer = Tokenizer.OfBytes("<eos>");
+        Gen.String.Where(s => !s.Any(char.IsSurrogate)).Sample(text =>
+        {
+            int[] ids = tokenizer.Encode(text);
+            Assert.Equal(Encoding.UTF8.GetBytes(text).Select(b => (int)b), ids);
+            Assert.Equal(text, tokenizer.Decode(ids));
+        });
+        Assert.Equal([104, 105, 256], tokenizer.Encode("hi<eos>", SpecialTokens.Parse));
+    }
+
+    [Fact]
+    public void Any_text_comes_back_and_batches_equal_single_texts()
+    {
+        foreach (string name in (string[])["bpe_gpt2", "bpe_cl100k", "bpe_deepseek_v3", "bpe_digits_smollm", "bpe_llama3_ignore_merges"])
+        {
+            Tokenizer tokenizer = TokenizerGoldens.Load(Path.Combine(TokenizerGoldens.Folder, name));
+            Gen.String[Gen.OneOf(Gen.Char, Gen.Char[' ', '~'], Gen.OneOf(Gen.Const(' '), Gen.Const('\n'), Gen.Const('\''), Gen.Const('s'), Gen.Const('L'), Gen.Const('1'), Gen.Const('é'), Gen.Const('中'))), 0, 60].Array[1, 8].Sample(
+                texts =>
+                {
+                    string[] valid = [.. texts.Select(t => string.Concat(t.Where(c => !char.IsSurrogate(c))))];
+                    int[][] batch = tokenizer.EncodeBatch(valid, threads: 2);
+                    for (int i = 0; i < valid.Length; i++)
+                    {
+                        Assert.Equal(tokenizer.Encode(valid[i]), batch[i]);
+                        Assert.Equal(tokenizer.EncodeWithOffsets(valid[i]).Ids, batch[i]);
+                        Assert.Equal(valid[i], tokenizer.Decode(batch[i]));
+                    }
+                },
+                iter: 200);
+        }
+    }
+
+    [Theory]
+    [InlineData(' ')]
+    [InlineData('a')]
+    [InlineData('\n')]
+    [InlineData('\'')]
+    [InlineData('\u0301')]
+    [InlineData('1')]
+    public void A_million_of_one_character_is_encoded(char c)
+    {
+        string text = new(c, 1_000_000);
+        foreach (string name in (string[])["bpe_gpt2", "bpe_qwen2_nfc", "bpe_deepseek_v3", "bpe_neox_space_runs"])
+        {
+            Tokenizer tokenizer = TokenizerGoldens.Load(Path.Combine(TokenizerGoldens.Folder, name));
+            Assert.Equal(text.Length, tokenizer.Decode(tokenizer.Encode(text)).Length);
+        }
+    }
+
+    [Fact]
+    public void Encoding_known_words_allocates_nothing_but_the_result()
+    {
+        Tokenizer tokenizer = TokenizerGoldens.Load(Path.Combine(TokenizerGoldens.Folder, "bpe_llama3_ignore_merges"));
+        string text = string.Concat(Enumerable.Repeat("It's the 1st of 365 days,\nand nothing else... ", 200));
+        var ids = new List<int>(text.Length);
+        for (int i = 0; i < 3; i++) Encode();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Encode();
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 200);
+
+        void Encode()
+        {
+            ids.Clear();
+            tokenizer.Encode(text, ids);
+        }
+    }
+
+    [Fact]
+    public void Offsets_are_given_in_bytes_units_and_code_points()
+    {
+        TokenEncoding encoding = Tokenizer.OfBytes().EncodeWithOffsets("é😀!");
+        Assert.Equal([(0, 2), (0, 2), (2, 6), (2, 6), (2, 6), (2, 6), (6, 7)], encoding.Offsets(OffsetUnit.Utf8));
+        Assert.Equal([(0, 1), (0, 1), (1, 3), (1, 3), (1, 3), (1, 3), (3, 4)], encoding.Offsets(OffsetUnit.Utf16));
+        Assert.Equal([(0, 1), (0, 1), (1, 2), (1, 2), (1, 2), (1, 2), (2, 3)], encoding.Offsets(OffsetUnit.CodePoint));
+    }
+
+    private static void Check(Tokenizer tokenizer, string folder)
+    {
+        foreach (JsonElement row in TokenizerGoldens.Lines(folder, "cases.jsonl"))
+        {
+            string text = row.Text("text")!;
+            bool add = row.GetProperty("add_special_tokens").GetBoolean();
+            SpecialTokens special = row.GetProperty("split_special_tokens").GetBoolean() ? SpecialTokens.AsText : SpecialTokens.Parse;
+            int[] ids = row.Ints("ids");
+            Assert.Equal(ids, tokenizer.Encode(text, add, special));
+            TokenEncoding encoding = tokenizer.EncodeWithOffsets(text, null, add, special);
+            CheckEncoding(row, encoding);
+            Assert.Equal(row.Text("decoded"), tokenizer.Decode(ids, skipSpecial: false));
+            Assert.Equal(row.Text("decoded_skip_special"), tokenizer.Decode(ids));
+        }
+
+        if (TokenizerGoldens.Exists(folder, "pairs.jsonl"))
+        {
+            foreach (JsonElement row in TokenizerGoldens.Lines(folder, "pairs.jsonl"))
+            {
+                TokenEncoding encoding = tokenizer.EncodeWithOffsets(row.Text("text")!, row.Text("pair"), addSpecial: true, SpecialTokens.Parse);
+                CheckEncoding(row, encoding);
+                int[] sequences = [.. row.GetProperty("sequence_ids").EnumerateArray().Select(s => s.ValueKind == JsonValueKind.Null ? -1 : s.GetInt32())];
+                Assert.Equal(sequences, encoding.Tokens.Select(t => t.Sequence));
+                Assert.Equal(row.Text("decoded_skip_special"), tokenizer.Decode(encoding.Ids));
+            }
+        }
+
+        foreach (JsonElement row in TokenizerGoldens.Lines(folder, "stream.jsonl"))
         {
             var decoder = new TokenDecoder(tokenizer);
-            string[] chunks = [.. row.GetProperty("ids").EnumerateArray().Select(i => decoder.Append(i.GetInt32()))];
-            Assert.Equal(row.GetProperty("chunks").EnumerateArray().Select(c => c.GetString()), chunks);
-            Assert.Equal(row.GetProperty("flush").GetString(), decoder.Flush());
-            cases++;
+            Assert.Equal(row.Strings("chunks"), row.Ints("ids").Select(decoder.Append));
+            Assert.Equal(row.Text("flush"), decoder.Flush());
+            Assert.Equal(row.Text("batch"), tokenizer.Decode(row.Ints("ids")));
         }
-
-        Assert.True(cases > 5, $"only {cases} cases");
     }
 
-    [Fact]
-    public void Written_and_read_again_encodes_the_same()
+    private static void CheckEncoding(JsonElement row, TokenEncoding encoding)
     {
-        Tokenizer tokenizer = TokenizerJson.Load(Golden("bpe_gpt2", "tokenizer.json"));
-        string path = Path.Combine(Directory.CreateTempSubdirectory("tandem-tokenizer-").FullName, "tokenizer.json");
-        TokenizerJson.Save(tokenizer, path);
-        Tokenizer again = TokenizerJson.Load(path);
-        const string Text = "Naïve café, 12 345 quotes: 'tis <|endoftext|> 你好\n\n  end";
-        Assert.Equal(tokenizer.Encode(Text, SpecialTokens.Parse), again.Encode(Text, SpecialTokens.Parse));
-        Assert.Equal(Text, again.Decode(again.Encode(Text)));
+        Assert.Equal(row.Ints("ids"), encoding.Ids);
+        Assert.Equal(row.Strings("tokens"), encoding.Tokens.Select(t => t.Text));
+        Assert.Equal(row.GetProperty("offsets").EnumerateArray().Select(o => (o[0].GetInt32(), o[1].GetInt32())), encoding.Offsets(OffsetUnit.CodePoint));
+        if (row.TryGetProperty("type_ids", out _)) Assert.Equal(row.Ints("type_ids"), encoding.Tokens.Select(t => t.TypeId));
+        if (row.TryGetProperty("special_tokens_mask", out _)) Assert.Equal(row.Ints("special_tokens_mask"), encoding.Tokens.Select(t => t.Sequence < 0 ? 1 : 0));
     }
 
-    [Fact]
-    public void Special_tokens_in_a_text_can_be_refused()
+    private static string Json(string part, string value)
     {
-        Tokenizer tokenizer = TokenizerJson.Load(Golden("bpe_gpt2", "tokenizer.json"));
-        TandemException error = Assert.Throws<TandemException>(() => tokenizer.Encode("a <|endoftext|>", SpecialTokens.Forbid));
-        Assert.Contains("<|endoftext|>", error.Message, StringComparison.Ordinal);
-    }
-
-    private static IEnumerable<JsonElement> Lines(string file)
-    {
-        foreach (string line in File.ReadAllText(Golden("bpe_gpt2", file), Encoding.UTF8).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        Dictionary<string, string> parts = new()
         {
-            using JsonDocument document = JsonDocument.Parse(line);
-            yield return document.RootElement.Clone();
+            ["normalizer"] = "null",
+            ["pre_tokenizer"] = "null",
+            ["post_processor"] = "null",
+            ["decoder"] = """{ "type": "ByteLevel" }""",
+            ["model"] = $$"""{ "type": "BPE", "vocab": { {{string.Join(", ", Enumerable.Range(0, 256).Select(b => $"{JsonSerializer.Serialize(Tokenizer.OfBytes().TokenText(b))}: {b}"))}} }, "merges": [] }""",
+        };
+        parts[part] = value;
+        return "{ " + string.Join(", ", parts.Select(p => $"\"{p.Key}\": {p.Value}")) + " }";
+    }
+
+    private static Tokenizer Load(string json)
+    {
+        string path = Path.Combine(Directory.CreateTempSubdirectory("tandem-tokenizer-").FullName, TokenizerJson.FileName);
+        File.WriteAllText(path, json);
+        try
+        {
+            return TokenizerJson.Load(path);
+        }
+        finally
+        {
+            Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
         }
     }
 }

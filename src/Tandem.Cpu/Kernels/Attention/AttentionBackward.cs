@@ -78,14 +78,26 @@ internal static unsafe class AttentionBackward
         }
     }
 
-    /// <summary>dsinks[head] continues as one ascending chain over the rows: dsinks - exp(sink - lse) delta. Items are heads.</summary>
-    public static void Sinks(in AttentionBackwardArgs args, int head, float* dSinks)
+    /// <summary>
+    /// dsinks[head] continues as one ascending chain over the rows of the batch: fma(-2^((sink - lse) log2(e)), sum of o times do, dsinks).
+    /// A sink has no value, so of its gradient p (dp - delta) only -p delta is left.
+    /// </summary>
+    /// <param name="numHeads">Query heads.</param>
+    /// <param name="valueDim">Size of a value head.</param>
+    /// <param name="head">The head.</param>
+    /// <param name="rows">T.</param>
+    /// <param name="o">[T, numHeads * Dv] result of the forward pass.</param>
+    /// <param name="lse">[T, numHeads] its log-sums.</param>
+    /// <param name="dO">[T, numHeads * Dv] gradient of the result.</param>
+    /// <param name="sinks">[numHeads] the sinks.</param>
+    /// <param name="dSinks">[numHeads] their gradient so far.</param>
+    public static void Sinks(int numHeads, int valueDim, int head, int rows, float* o, float* lse, float* dO, float* sinks, float* dSinks)
     {
-        float sum = dSinks[head], sink = args.Forward.Sinks[head];
-        for (int t = 0; t < args.Forward.View.NumRows; t++)
+        float sum = dSinks[head];
+        for (long at = head; at < (long)rows * numHeads; at += numHeads)
         {
-            long at = ((long)t * args.Forward.Shape.NumHeads) + head;
-            sum = MathF.FusedMultiplyAdd(-VectorMath.Exp(sink - args.Forward.Lse[at]), args.Delta[at], sum);
+            float p = SoftmaxExp.Exp2((sinks[head] - lse[at]) * SoftmaxExp.Log2E);
+            sum = MathF.FusedMultiplyAdd(-p, RowReduce.Dot(o + (at * valueDim), dO + (at * valueDim), valueDim), sum);
         }
 
         dSinks[head] = sum;
@@ -98,14 +110,14 @@ internal static unsafe class AttentionBackward
         ref Segment s = ref args.Forward.View.Segments[segment];
         var w = BackwardScratch.Layout(shape, (float*)scratch);
         Clear(args.DQ, args.DQStride, s.FirstRow, s.NumRows, kvHead, shape.Group * shape.HeadDim);
-        for (int key = 0; key < s.NumRows; key += AttentionShape.TileKeys)
-            KeyTile(args, s, kvHead, key, true, w);
+        for (int key = 0; key < s.NumRows; key += BackwardScratch.RunTiles * AttentionShape.TileKeys)
+            KeyTiles(args, s, kvHead, key, BackwardScratch.RunTiles, true, w);
     }
 
     /// <summary>dk and dv of one tile of keys (see <see cref="AttentionTiles.Keys"/>) and one key/value head.</summary>
     public static void RunKeys(in AttentionBackwardArgs args, in AttentionTile tile, int kvHead, byte* scratch) =>
-        KeyTile(
-            args, args.Forward.View.Segments[tile.Segment], kvHead, tile.Tile * AttentionShape.TileKeys, false,
+        KeyTiles(
+            args, args.Forward.View.Segments[tile.Segment], kvHead, tile.Tile * AttentionShape.TileKeys, 1, false,
             BackwardScratch.Layout(args.Forward.Shape, (float*)scratch));
 
     /// <summary>dq of one tile of queries (see <see cref="AttentionTiles.Queries"/>) and one key/value head.</summary>
@@ -115,73 +127,97 @@ internal static unsafe class AttentionBackward
         ref Segment s = ref args.Forward.View.Segments[tile.Segment];
         var w = BackwardScratch.Layout(shape, (float*)scratch);
         int token = tile.Tile * shape.TileTokens, tokens = Math.Min(shape.TileTokens, s.NumRows - token);
-        int end = shape.EndKey(token + tokens - 1, s.NumRows), start = shape.FirstKey(token) / AttentionShape.TileKeys * AttentionShape.TileKeys;
+        int end = token + tokens, start = shape.FirstKey(token) / AttentionShape.TileKeys * AttentionShape.TileKeys;
         w.PackQueries(args, s.FirstRow + token, tokens, kvHead);
         new Span<float>(w.DQ, tokens * shape.Group * w.KeyWidth).Clear();
         for (int key = start; key < end; key += AttentionShape.TileKeys)
         {
             int count = Math.Min(AttentionShape.TileKeys, end - key);
-            var kv = w.OpenKeys(args, s, kvHead, key, count, true);
-            AttentionForward.Bounds(shape, token, s.NumRows, key, tokens, w.From, w.End, out int row0, out int row1);
-            Probabilities(shape, kv, w, row0, row1);
-            PanelProduct.Accumulate(w.DP, AttentionShape.ScoreStride, 1, w.KeyRows(), w.KeyWidth / 16, w.DQ, w.KeyWidth, row0, row1, w.From, w.End);
+            var kv = w.OpenKeys(args, s, kvHead, key, count, 0, true);
+            AttentionForward.Bounds(shape, token, key, tokens, w.From, w.End, out int row0, out int row1);
+            Probabilities(shape, kv, 0, w, row0, row1);
+            QueryGradients(w, 0, row0, row1);
         }
 
         w.StoreQueries(args, s.FirstRow + token, tokens, kvHead);
     }
 
-    // All tiles of queries that see a tile of keys, in ascending order. With dq, the rows' chains are continued in memory: the caller visits tiles of keys in order.
-    private static void KeyTile(in AttentionBackwardArgs args, in Segment s, int kvHead, int key, bool withQueries, in BackwardScratch w)
+    // A run of tiles of keys: all tiles of queries that see one of them, in ascending order, so that a tile of queries is fetched once for the whole run.
+    // With dq, the rows' chains are continued in memory: the caller visits tiles of keys in order.
+    private static void KeyTiles(in AttentionBackwardArgs args, in Segment s, int kvHead, int firstKey, int maxTiles, bool withQueries, in BackwardScratch w)
     {
         ref readonly AttentionShape shape = ref args.Forward.Shape;
-        int count = Math.Min(AttentionShape.TileKeys, s.NumRows - key), group = shape.Group;
-        int first = shape.NotCausal ? 0 : key, last = shape.Window > 0 ? (int)Math.Min(s.NumRows, (long)key + count - 1 + shape.Window) : s.NumRows;
-        var kv = w.OpenKeys(args, s, kvHead, key, count, withQueries);
-        new Span<float>(w.DK, count * w.KeyWidth).Clear();
-        new Span<float>(w.DV, count * w.ValueWidth).Clear();
-        for (int token = first / shape.TileTokens * shape.TileTokens; token < last; token += shape.TileTokens)
+        int endKey = Math.Min(s.NumRows, firstKey + (maxTiles * AttentionShape.TileKeys)), tiles = (endKey - firstKey + AttentionShape.TileKeys - 1) / AttentionShape.TileKeys;
+        int last = shape.Window > 0 ? (int)Math.Min(s.NumRows, (long)endKey - 1 + shape.Window) : s.NumRows;
+        KvTile<float>* kv = stackalloc KvTile<float>[BackwardScratch.RunTiles];
+        for (int i = 0; i < tiles; i++)
         {
-            int tokens = Math.Min(shape.TileTokens, s.NumRows - token), rows = tokens * group;
-            w.PackQueries(args, s.FirstRow + token, tokens, kvHead);
-            AttentionForward.Bounds(shape, token, s.NumRows, key, tokens, w.From, w.End, out int row0, out int row1);
-            Probabilities(shape, kv, w, row0, row1);
-            for (int j = 0; j < count; j++)
-            {
-                w.FirstRow[j] = shape.NotCausal ? 0 : Math.Clamp(key + j - token, 0, tokens) * group;
-                w.EndRow[j] = shape.Window > 0 ? (int)Math.Clamp((long)key + j + shape.Window - token, 0, tokens) * group : rows;
-            }
-
-            PanelProduct.Accumulate(w.S, 1, AttentionShape.ScoreStride, w.ResultRows(), w.ValueWidth / 16, w.DV, w.ValueWidth, 0, count, w.FirstRow, w.EndRow);
-            PanelProduct.Accumulate(w.DP, 1, AttentionShape.ScoreStride, w.QueryRows(), w.KeyWidth / 16, w.DK, w.KeyWidth, 0, count, w.FirstRow, w.EndRow);
-            if (!withQueries || row0 >= row1)
-                continue;
-            w.LoadQueryGradients(args, s.FirstRow + token, tokens, kvHead);
-            PanelProduct.Accumulate(w.DP, AttentionShape.ScoreStride, 1, w.KeyRows(), w.KeyWidth / 16, w.DQ, w.KeyWidth, row0, row1, w.From, w.End);
-            w.StoreQueries(args, s.FirstRow + token, tokens, kvHead);
+            int key = firstKey + (i * AttentionShape.TileKeys);
+            kv[i] = w.OpenKeys(args, s, kvHead, key, Math.Min(AttentionShape.TileKeys, endKey - key), i, withQueries);
         }
 
+        new Span<float>(w.DK, (endKey - firstKey) * w.KeyWidth).Clear();
+        new Span<float>(w.DV, (endKey - firstKey) * w.ValueWidth).Clear();
+        for (int token = firstKey / shape.TileTokens * shape.TileTokens; token < last; token += shape.TileTokens)
+        {
+            int tokens = Math.Min(shape.TileTokens, s.NumRows - token);
+            w.PackQueries(args, s.FirstRow + token, tokens, kvHead);
+            if (withQueries)
+                w.LoadQueryGradients(args, s.FirstRow + token, tokens, kvHead);
+            for (int i = 0; i < tiles; i++)
+                Pair(shape, kv[i], token, tokens, firstKey + (i * AttentionShape.TileKeys), endKey, i, withQueries, w);
+            if (withQueries)
+                w.StoreQueries(args, s.FirstRow + token, tokens, kvHead);
+        }
+
+        w.StoreKeys(args, s.FirstRow + firstKey, endKey - firstKey, kvHead);
+    }
+
+    // One tile of queries and one of keys.
+    private static void Pair(
+        in AttentionShape shape, in KvTile<float> kv, int token, int tokens, int key, int endKey, int index, bool withQueries, in BackwardScratch w)
+    {
+        AttentionForward.Bounds(shape, token, key, tokens, w.From, w.End, out int row0, out int row1);
+        if (row0 >= row1)
+            return;
+        int count = Math.Min(AttentionShape.TileKeys, endKey - key), rows = tokens * shape.Group;
+        Probabilities(shape, kv, index, w, row0, row1);
         for (int j = 0; j < count; j++)
         {
-            long row = s.FirstRow + key + j;
-            new Span<float>(w.DK + ((long)j * w.KeyWidth), shape.HeadDim).CopyTo(
-                new Span<float>(args.DK + (row * args.DKStride) + ((long)kvHead * shape.HeadDim), shape.HeadDim));
-            new Span<float>(w.DV + ((long)j * w.ValueWidth), shape.ValueDim).CopyTo(
-                new Span<float>(args.DV + (row * args.DVStride) + ((long)kvHead * shape.ValueDim), shape.ValueDim));
+            w.FirstRow[j] = Math.Clamp(key + j - token, 0, tokens) * shape.Group;
+            w.EndRow[j] = shape.Window > 0 ? (int)Math.Clamp((long)key + j + shape.Window - token, 0, tokens) * shape.Group : rows;
         }
+
+        float* dk = w.DK + (index * AttentionShape.TileKeys * w.KeyWidth), dv = w.DV + (index * AttentionShape.TileKeys * w.ValueWidth);
+        PanelProduct.Accumulate<float, StoredF32>(
+            w.S, 1, AttentionShape.ScoreStride, w.ResultRows(), w.ValueWidth / 16, dv, w.ValueWidth, count, w.FirstRow, w.EndRow);
+        PanelProduct.Accumulate<float, StoredF32>(
+            w.DP, 1, AttentionShape.ScoreStride, w.QueryRows(), w.KeyWidth / 16, dk, w.KeyWidth, count, w.FirstRow, w.EndRow);
+        if (withQueries)
+            QueryGradients(w, index, row0, row1);
     }
 
     // S becomes the probabilities, DP the gradient of the products q k^T.
-    private static void Probabilities(in AttentionShape shape, in KvTile kv, in BackwardScratch w, int row0, int row1)
+    private static void Probabilities(in AttentionShape shape, in KvTile<float> kv, int index, in BackwardScratch w, int row0, int row1)
     {
-        kv.Scores(shape, w.Q, w.QueryStride, w.S, row0, row1, w.From, w.End);
-        PanelProduct.Scores(
-            w.DO, w.ResultStride, shape.ValueDim, w.ValueColumns, 0, AttentionShape.TileKeys / 16, w.DP, AttentionShape.ScoreStride, row0, row1, w.From, w.End);
-        for (int r = row0; r < row1; r++)
+        for (int r = row0; r < row1; r += AttentionShape.BlockRows)
         {
-            TileSoftmax.Backward(
-                shape, w.S + (r * AttentionShape.ScoreStride), w.DP + (r * AttentionShape.ScoreStride), w.From[r], w.End[r], w.Lse[r], w.Delta[r]);
+            int rows = Math.Min(AttentionShape.BlockRows, row1 - r);
+            float* s = w.S + (r * AttentionShape.ScoreStride), dp = w.DP + (r * AttentionShape.ScoreStride);
+            kv.Scores<StoredF32>(shape, w.Q + (r * w.QueryStride), w.QueryStride, s, rows, w.From + r, w.End + r);
+            PanelProduct.Scores<float, StoredF32>(
+                w.DO + (r * w.ResultStride), w.ResultStride, shape.ValueDim, w.Columns(shape, index), 0, AttentionShape.TileKeys / 16,
+                dp, AttentionShape.ScoreStride, rows, w.From + r, w.End + r);
+            for (int i = 0; i < rows; i++, s += AttentionShape.ScoreStride, dp += AttentionShape.ScoreStride)
+                TileSoftmax.Backward(shape, s, dp, w.From[r + i], w.End[r + i], w.Lse[r + i], w.Delta[r + i]);
         }
     }
+
+    // dq continues over the keys of the tile.
+    private static void QueryGradients(in BackwardScratch w, int index, int row0, int row1) =>
+        PanelProduct.Accumulate<float, StoredF32>(
+            w.DP + (row0 * AttentionShape.ScoreStride), AttentionShape.ScoreStride, 1, w.KeyRows(index), w.KeyWidth / 16,
+            w.DQ + (row0 * w.KeyWidth), w.KeyWidth, row1 - row0, w.From + row0, w.End + row0);
 
     private static void Clear(float* x, long stride, int row, int rows, int kvHead, int count)
     {

@@ -21,7 +21,7 @@ internal unsafe struct AttentionForwardArgs
     /// <summary>Block 0 of this layer's keys and values.</summary>
     public byte* Cache;
 
-    /// <summary>[NumHeads] one score more per head, whose probability is dropped; or null.</summary>
+    /// <summary>[NumHeads] one logit more per head that joins the sum of the softmax only; or null.</summary>
     public float* Sinks;
 
     /// <summary>[T, NumHeads * Dv] result.</summary>
@@ -38,10 +38,11 @@ internal unsafe struct AttentionForwardArgs
 /// Attention over key/value blocks: training, prefill and decode are the same code. An item is (tile of query rows, key/value head); the rows of a tile are
 /// tokens times the query heads of the group, token by token, so keys and values are read once for all of them.
 /// <para>
-/// Order of one row: tiles of 64 keys from position 0, of which the row takes its visible keys. Score = ascending chain over d, times scale, capped.
-/// m = max, alpha = exp(m_old - m), p = exp(score - m), l = fma(l, alpha, sum of p by 16 lanes), acc = acc alpha, then an ascending chain over the tile's keys.
-/// Spans of 1,024 keys start from nothing and are merged from left to right: M = max(m1, m2), a = exp(m1 - M), b = exp(m2 - M),
-/// l = fma(l1, a, l2 b), acc = fma(acc1, a, acc2 b). A sink merges last with l = 1 and acc = 0. o = acc / l, lse = m + log(l).
+/// Order of one row: tiles of 64 keys from position 0, of which the row takes its visible keys. Score = ascending chain over d, times scale log2(e), capped.
+/// m = max, alpha = 2^(m_old - m), p = 2^(score - m), l = fma(l, alpha, sum of p by 16 lanes), acc = acc alpha, then an ascending chain over the tile's keys.
+/// Spans of 1,024 keys start from nothing and are merged from left to right: M = max(m1, m2), a = 2^(m1 - M), b = 2^(m2 - M),
+/// l = fma(l1, a, l2 b), acc = fma(acc1, a, acc2 b). A sink merges last with l = 1 and acc = 0. o = acc / l, lse = fma(m, ln 2, log(l)).
+/// So a span is an item of its own (<see cref="RunSpan"/>, then <see cref="Merge"/>) where there are too few others, with the same bits.
 /// </para>
 /// </summary>
 internal static unsafe class AttentionForward
@@ -53,42 +54,45 @@ internal static unsafe class AttentionForward
     public static void Run(in AttentionForwardArgs args, in AttentionTile tile, int kvHead, byte* scratch)
     {
         ref readonly AttentionShape shape = ref args.Shape;
-        ref Segment segment = ref args.View.Segments[tile.Segment];
         var w = Layout(shape, (float*)scratch);
-        int group = shape.Group, firstToken = tile.Tile * shape.TileTokens, tokens = Math.Min(shape.TileTokens, segment.NumRows - firstToken);
-        int rows = tokens * group, width = shape.PaddedValueDim, position = segment.FirstPosition + firstToken;
-        int keys = segment.FirstPosition + segment.NumRows, firstKey = shape.FirstKey(position), endKey = shape.EndKey(position + tokens - 1, keys);
-        CopyQueries(args, segment.FirstRow + firstToken, tokens, kvHead, w.Q);
-        Reset(w, rows, width);
-        for (int r = 0; r < rows; r++)
-            w.TotalM[r] = float.NegativeInfinity;
-
-        int start = firstKey / AttentionShape.TileKeys * AttentionShape.TileKeys;
-        for (int key = start; key < endKey; key += AttentionShape.TileKeys)
+        var queries = new TileQueries(args, tile);
+        CopyQueries(args, queries, kvHead, w.Q);
+        w.Total.Reset(queries.Rows, shape.PaddedValueDim);
+        for (int span = queries.FirstSpan; span < queries.EndSpan; span++)
         {
-            if (key != start && key % AttentionShape.SpanKeys == 0)
-            {
-                MergeSpan(w, rows, width);
-                Reset(w, rows, width);
-            }
-
-            Bounds(shape, position, keys, key, tokens, w.From, w.End, out int row0, out int row1);
-            var kv = KvTile.Open(shape, args.Cache, args.View.Blocks + segment.FirstBlock, kvHead, key, Math.Min(AttentionShape.TileKeys, endKey - key), w.Tile);
-            kv.Scores(shape, w.Q, shape.HeadDim, w.S, row0, row1, w.From, w.End);
-            for (int r = row0; r < row1; r++)
-                Rescale(w.Acc + ((long)r * width), width, TileSoftmax.Forward(shape, w.S + (r * AttentionShape.ScoreStride), w.From[r], w.End[r], w.M + r, w.L + r));
-            PanelProduct.Accumulate(w.S, AttentionShape.ScoreStride, 1, kv.Values, width / 16, w.Acc, width, row0, row1, w.From, w.End);
+            Span(args, queries, kvHead, span, w, w.Part);
+            MergeSpan(w.Part, w.Total, queries.Rows, shape.PaddedValueDim);
         }
 
-        MergeSpan(w, rows, width);
-        Finish(args, segment.FirstRow + firstToken, rows, kvHead, w, width);
+        Finish(args, queries, kvHead, w.Total);
+    }
+
+    /// <summary>Computes one span of an item into <paramref name="part"/>; <paramref name="index"/> counts from the first span that the tile sees.</summary>
+    public static void RunSpan(in AttentionForwardArgs args, in AttentionTile tile, int kvHead, int index, SpanPart part, byte* scratch)
+    {
+        var w = Layout(args.Shape, (float*)scratch);
+        var queries = new TileQueries(args, tile);
+        CopyQueries(args, queries, kvHead, w.Q);
+        Span(args, queries, kvHead, queries.FirstSpan + index, w, part);
+    }
+
+    /// <summary>Merges the spans of an item, which lie one after another, and finishes it.</summary>
+    public static void Merge(in AttentionForwardArgs args, in AttentionTile tile, int kvHead, SpanPart parts, byte* scratch)
+    {
+        int width = args.Shape.PaddedValueDim;
+        var w = Layout(args.Shape, (float*)scratch);
+        var queries = new TileQueries(args, tile);
+        w.Total.Reset(queries.Rows, width);
+        for (int span = queries.FirstSpan; span < queries.EndSpan; span++)
+            MergeSpan(parts.At((span - queries.FirstSpan) * queries.Rows, width), w.Total, queries.Rows, width);
+        Finish(args, queries, kvHead, w.Total);
     }
 
     /// <summary>
     /// For each row of a tile of tokens the visible columns [from, end) of the tile of keys that starts at <paramref name="key"/>;
-    /// rows outside [row0, row1) see none of them.
+    /// rows outside [row0, row1) see none of them. Neither bound decreases from a row to the next.
     /// </summary>
-    public static void Bounds(in AttentionShape shape, int position, int keys, int key, int tokens, int* from, int* end, out int row0, out int row1)
+    public static void Bounds(in AttentionShape shape, int position, int key, int tokens, int* from, int* end, out int row0, out int row1)
     {
         int group = shape.Group;
         row0 = tokens * group;
@@ -96,7 +100,7 @@ internal static unsafe class AttentionForward
         for (int t = 0, r = 0; t < tokens; t++)
         {
             int first = Math.Clamp(shape.FirstKey(position + t) - key, 0, AttentionShape.TileKeys);
-            int last = Math.Clamp(shape.EndKey(position + t, keys) - key, 0, AttentionShape.TileKeys);
+            int last = Math.Clamp(position + t + 1 - key, 0, AttentionShape.TileKeys);
             if (first < last)
             {
                 row0 = Math.Min(row0, r);
@@ -111,22 +115,63 @@ internal static unsafe class AttentionForward
         }
     }
 
-    private static void CopyQueries(in AttentionForwardArgs args, int row, int tokens, int kvHead, float* to)
+    // One span of 1,024 keys for all rows of a tile, from nothing. What one or two register tiles read of 16-bit keys and values is widened on the way.
+    private static void Span(in AttentionForwardArgs args, in TileQueries queries, int kvHead, int span, in Scratch w, SpanPart part)
+    {
+        part.Reset(queries.Rows, args.Shape.PaddedValueDim);
+        bool few = queries.Rows <= 2 * PanelProduct.MaxRows;
+        switch (args.Shape.CacheType)
+        {
+            case DType.F16 when few:
+                Span<ushort, StoredF16, KvInPlace<ushort>>(args, queries, kvHead, span, w, part);
+                break;
+            case DType.F16:
+                Span<float, StoredF32, KvWidened<StoredF16>>(args, queries, kvHead, span, w, part);
+                break;
+            case DType.BF16 when few:
+                Span<ushort, StoredBF16, KvInPlace<ushort>>(args, queries, kvHead, span, w, part);
+                break;
+            case DType.BF16:
+                Span<float, StoredF32, KvWidened<StoredBF16>>(args, queries, kvHead, span, w, part);
+                break;
+            default:
+                Span<float, StoredF32, KvInPlace<float>>(args, queries, kvHead, span, w, part);
+                break;
+        }
+    }
+
+    private static void Span<T, TStored, TReader>(in AttentionForwardArgs args, in TileQueries queries, int kvHead, int span, in Scratch w, SpanPart part)
+        where T : unmanaged
+        where TStored : IStoredFloat<T>
+        where TReader : IKvReader<T>
+    {
+        ref readonly AttentionShape shape = ref args.Shape;
+        int headDim = shape.HeadDim, width = shape.PaddedValueDim;
+        int key = Math.Max(span * AttentionShape.SpanKeys, queries.FirstKey / AttentionShape.TileKeys * AttentionShape.TileKeys);
+        int endKey = Math.Min((span + 1) * AttentionShape.SpanKeys, queries.EndKey);
+        for (; key < endKey; key += AttentionShape.TileKeys)
+        {
+            Bounds(shape, queries.Position, key, queries.Tokens, w.From, w.End, out int row0, out int row1);
+            var kv = TReader.Open(shape, args.Cache, queries.Blocks, kvHead, key, Math.Min(AttentionShape.TileKeys, endKey - key), w.Tile);
+            for (int r = row0; r < row1; r += AttentionShape.BlockRows)
+            {
+                int rows = Math.Min(AttentionShape.BlockRows, row1 - r);
+                float* acc = part.Acc + ((long)r * width);
+                kv.Scores<TStored>(shape, w.Q + ((long)r * headDim), headDim, w.S, rows, w.From + r, w.End + r);
+                TileSoftmax.Forward(shape, w.S, rows, w.From + r, w.End + r, part.M + r, part.L + r, w.Alpha);
+                for (int i = 0; i < rows; i++)
+                    Rescale(acc + ((long)i * width), width, w.Alpha[i]);
+                PanelProduct.Accumulate<T, TStored>(w.S, AttentionShape.ScoreStride, 1, kv.Values, width / 16, acc, width, rows, w.From + r, w.End + r);
+            }
+        }
+    }
+
+    private static void CopyQueries(in AttentionForwardArgs args, in TileQueries queries, int kvHead, float* to)
     {
         // The query heads of a group lie side by side.
         int count = args.Shape.Group * args.Shape.HeadDim;
-        for (int t = 0; t < tokens; t++)
-            new Span<float>(args.Q + ((row + t) * args.QStride) + ((long)kvHead * count), count).CopyTo(new Span<float>(to + ((long)t * count), count));
-    }
-
-    private static void Reset(in Scratch w, int rows, int width)
-    {
-        new Span<float>(w.Acc, rows * width).Clear();
-        for (int r = 0; r < rows; r++)
-        {
-            w.M[r] = float.NegativeInfinity;
-            w.L[r] = 0f;
-        }
+        for (int t = 0; t < queries.Tokens; t++)
+            new Span<float>(args.Q + ((queries.FirstRow + t) * args.QStride) + ((long)kvHead * count), count).CopyTo(new Span<float>(to + ((long)t * count), count));
     }
 
     private static void Rescale(float* acc, int width, float alpha)
@@ -139,90 +184,83 @@ internal static unsafe class AttentionForward
             (Vector256.Load(acc + d) * factor).Store(acc + d);
     }
 
-    private static void MergeSpan(in Scratch w, int rows, int width)
+    private static void MergeSpan(SpanPart part, SpanPart total, int rows, int width)
     {
         for (int r = 0; r < rows; r++)
         {
-            float* total = w.Total + ((long)r * width), acc = w.Acc + ((long)r * width);
-            // l is positive, or NaN, as soon as a row has seen a key.
-            if (w.L[r] == 0f)
+            // A window may end before the span: l is positive, or NaN, as soon as a row has seen a key.
+            if (part.L[r] == 0f)
                 continue;
-            if (w.TotalM[r] == float.NegativeInfinity)
-            {
-                w.TotalM[r] = w.M[r];
-                w.TotalL[r] = w.L[r];
-                new Span<float>(acc, width).CopyTo(new Span<float>(total, width));
-                continue;
-            }
-
-            float max = w.M[r] > w.TotalM[r] ? w.M[r] : w.TotalM[r];
-            float a = VectorMath.Exp(w.TotalM[r] - max), b = VectorMath.Exp(w.M[r] - max);
-            w.TotalM[r] = max;
-            w.TotalL[r] = MathF.FusedMultiplyAdd(w.TotalL[r], a, w.L[r] * b);
+            float* to = total.Acc + ((long)r * width), acc = part.Acc + ((long)r * width);
+            float max = part.M[r] > total.M[r] ? part.M[r] : total.M[r];
+            float a = SoftmaxExp.Exp2(total.M[r] - max), b = SoftmaxExp.Exp2(part.M[r] - max);
+            total.M[r] = max;
+            total.L[r] = MathF.FusedMultiplyAdd(total.L[r], a, part.L[r] * b);
             Vector256<float> left = Vector256.Create(a), right = Vector256.Create(b);
             for (int d = 0; d < width; d += 8)
-                Vector256.FusedMultiplyAdd(Vector256.Load(total + d), left, Vector256.Load(acc + d) * right).Store(total + d);
+                Vector256.FusedMultiplyAdd(Vector256.Load(to + d), left, Vector256.Load(acc + d) * right).Store(to + d);
         }
     }
 
-    private static void Finish(in AttentionForwardArgs args, int row, int rows, int kvHead, in Scratch w, int width)
+    private static void Finish(in AttentionForwardArgs args, in TileQueries queries, int kvHead, SpanPart total)
     {
-        int group = args.Shape.Group, valueDim = args.Shape.ValueDim;
-        for (int r = 0; r < rows; r++)
+        int group = args.Shape.Group, valueDim = args.Shape.ValueDim, width = args.Shape.PaddedValueDim;
+        for (int r = 0; r < queries.Rows; r++)
         {
             int head = (kvHead * group) + (r % group);
-            long token = row + (r / group);
-            float m = w.TotalM[r], l = w.TotalL[r];
-            float* total = w.Total + ((long)r * width), o = args.O + (token * args.OStride) + ((long)head * valueDim);
+            long token = queries.FirstRow + (r / group);
+            float m = total.M[r], l = total.L[r];
+            float* acc = total.Acc + ((long)r * width), o = args.O + (token * args.OStride) + ((long)head * valueDim);
             if (args.Sinks != null)
             {
-                float sink = args.Sinks[head], max = sink > m ? sink : m, alpha = VectorMath.Exp(m - max);
-                l = MathF.FusedMultiplyAdd(l, alpha, VectorMath.Exp(sink - max));
+                float sink = args.Sinks[head] * SoftmaxExp.Log2E, max = sink > m ? sink : m, alpha = SoftmaxExp.Exp2(m - max);
+                l = MathF.FusedMultiplyAdd(l, alpha, SoftmaxExp.Exp2(sink - max));
                 m = max;
-                Rescale(total, width, alpha);
+                Rescale(acc, width, alpha);
             }
 
             var divisor = Vector256.Create(l);
             int d = 0;
             for (; d <= valueDim - 8; d += 8)
-                (Vector256.Load(total + d) / divisor).Store(o + d);
+                (Vector256.Load(acc + d) / divisor).Store(o + d);
             for (; d < valueDim; d++)
-                o[d] = total[d] / l;
+                o[d] = acc[d] / l;
             if (args.Lse != null)
-                args.Lse[(token * args.Shape.NumHeads) + head] = m + VectorMath.Log(l);
+                args.Lse[(token * args.Shape.NumHeads) + head] = MathF.FusedMultiplyAdd(m, SoftmaxExp.Ln2, VectorMath.Log(l));
         }
     }
 
     private static Scratch Layout(in AttentionShape shape, float* scratch)
     {
         long rows = shape.MaxRows, perRow = (rows + 15) & ~15L;
-        long q = (rows * shape.HeadDim + 15) & ~15L, scores = rows * AttentionShape.ScoreStride, acc = rows * shape.PaddedValueDim;
+        var at = scratch;
         var w = default(Scratch);
-        w.Q = scratch;
-        w.S = w.Q + q;
-        w.Acc = w.S + scores;
-        w.Total = w.Acc + acc;
-        w.M = w.Total + acc;
-        w.L = w.M + perRow;
-        w.TotalM = w.L + perRow;
-        w.TotalL = w.TotalM + perRow;
-        w.From = (int*)(w.TotalL + perRow);
-        w.End = w.From + perRow;
-        w.Tile = (float*)(w.End + perRow);
-        w.Floats = q + scores + (2 * acc) + (6 * perRow) + KvTile.ScratchFloats(shape);
+        w.Q = Take(ref at, rows * shape.HeadDim);
+        w.S = Take(ref at, AttentionShape.BlockRows * AttentionShape.ScoreStride);
+        w.Alpha = Take(ref at, AttentionShape.BlockRows);
+        w.Part = new SpanPart { Acc = Take(ref at, rows * shape.PaddedValueDim), M = Take(ref at, perRow), L = Take(ref at, perRow) };
+        w.Total = new SpanPart { Acc = Take(ref at, rows * shape.PaddedValueDim), M = Take(ref at, perRow), L = Take(ref at, perRow) };
+        w.From = (int*)Take(ref at, perRow);
+        w.End = (int*)Take(ref at, perRow);
+        w.Tile = Take(ref at, KvTiles.ScratchFloats(shape));
+        w.Floats = at - scratch;
         return w;
+    }
+
+    private static float* Take(ref float* at, long count)
+    {
+        float* taken = at;
+        at += (count + 15) & ~15L;
+        return taken;
     }
 
     private struct Scratch
     {
         public float* Q;
         public float* S;
-        public float* Acc;
-        public float* Total;
-        public float* M;
-        public float* L;
-        public float* TotalM;
-        public float* TotalL;
+        public float* Alpha;
+        public SpanPart Part;
+        public SpanPart Total;
         public int* From;
         public int* End;
         public float* Tile;

@@ -11,7 +11,7 @@ internal static unsafe class AttentionScalar
         var shape = args.Shape;
         var segment = args.View.Segments[segmentIndex];
         int position = segment.FirstPosition + token, first = shape.FirstKey(position);
-        int end = shape.EndKey(position, segment.FirstPosition + segment.NumRows), valueDim = shape.ValueDim;
+        int end = position + 1, valueDim = shape.ValueDim;
         float totalM = float.NegativeInfinity, totalL = 0f;
         float[] total = new float[valueDim], acc = new float[valueDim];
         for (int span = first / AttentionShape.SpanKeys * AttentionShape.SpanKeys; span < end; span += AttentionShape.SpanKeys)
@@ -23,14 +23,7 @@ internal static unsafe class AttentionScalar
 
             if (l == 0f)
                 continue;
-            if (totalM == float.NegativeInfinity)
-            {
-                (totalM, totalL) = (m, l);
-                acc.CopyTo(total, 0);
-                continue;
-            }
-
-            float max = m > totalM ? m : totalM, a = VectorMath.Exp(totalM - max), b = VectorMath.Exp(m - max);
+            float max = m > totalM ? m : totalM, a = SoftmaxExp.Exp2(totalM - max), b = SoftmaxExp.Exp2(m - max);
             totalM = max;
             totalL = MathF.FusedMultiplyAdd(totalL, a, l * b);
             for (int d = 0; d < valueDim; d++)
@@ -39,8 +32,8 @@ internal static unsafe class AttentionScalar
 
         if (args.Sinks != null)
         {
-            float sink = args.Sinks[head], max = sink > totalM ? sink : totalM, alpha = VectorMath.Exp(totalM - max);
-            totalL = MathF.FusedMultiplyAdd(totalL, alpha, VectorMath.Exp(sink - max));
+            float sink = args.Sinks[head] * SoftmaxExp.Log2E, max = sink > totalM ? sink : totalM, alpha = SoftmaxExp.Exp2(totalM - max);
+            totalL = MathF.FusedMultiplyAdd(totalL, alpha, SoftmaxExp.Exp2(sink - max));
             totalM = max;
             for (int d = 0; d < valueDim; d++)
                 total[d] *= alpha;
@@ -48,7 +41,7 @@ internal static unsafe class AttentionScalar
 
         for (int d = 0; d < valueDim; d++)
             o[d] = total[d] / totalL;
-        return totalM + VectorMath.Log(totalL);
+        return MathF.FusedMultiplyAdd(totalM, SoftmaxExp.Ln2, VectorMath.Log(totalL));
     }
 
     private static void Tile(in AttentionForwardArgs args, in Segment segment, int token, int head, int first, int end, ref float m, ref float l, float[] acc)
@@ -66,19 +59,19 @@ internal static unsafe class AttentionScalar
             float dot = 0f;
             for (int d = 0; d < shape.HeadDim; d++)
                 dot = MathF.FusedMultiplyAdd(q[d], KvBlocks.Read(shape.CacheType, keys, KvBlocks.KeyOffset(shape, j % KvBlocks.Tokens, d)), dot);
-            float score = dot * shape.Scale;
-            if (shape.Softcap > 0)
-                score = shape.Softcap * VectorMath.Tanh(score * (1f / shape.Softcap));
+            float score = shape.Softcap > 0
+                ? shape.Softcap * SoftmaxExp.Log2E * VectorMath.Tanh(dot * (shape.Scale / shape.Softcap))
+                : dot * (shape.Scale * SoftmaxExp.Log2E);
             p[j - tile] = score;
             max = score > max ? score : max;
         }
 
-        float alpha = m == float.NegativeInfinity ? 0f : VectorMath.Exp(m - max);
+        float alpha = SoftmaxExp.Exp2(m - max);
         float* lanes = stackalloc float[RowReduce.Lanes];
         RowReduce.Fill(lanes, 0f);
         for (int j = first - tile; j < end - tile; j++)
         {
-            p[j] = VectorMath.Exp(p[j] - max);
+            p[j] = SoftmaxExp.Exp2(p[j] - max);
             lanes[j & 15] += p[j];
         }
 

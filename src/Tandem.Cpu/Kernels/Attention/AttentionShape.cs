@@ -14,6 +14,9 @@ internal struct AttentionShape
     /// <summary>Wanted rows (tokens times query heads of a group) of a tile of queries; a multiple of the 6 rows of a register tile.</summary>
     public const int TileRows = 96;
 
+    /// <summary>Rows that go through scores, softmax and values together in the forward pass: their scores stay in the first-level cache.</summary>
+    public const int BlockRows = 24;
+
     /// <summary>Floats from one row of scores to the next: an odd number of cache lines, so that a column of scores spreads over all cache sets.</summary>
     public const int ScoreStride = TileKeys + 16;
 
@@ -37,9 +40,6 @@ internal struct AttentionShape
 
     /// <summary>c of s = c tanh(s / c), applied after the scale and before the mask; 0 is none.</summary>
     public float Softcap;
-
-    /// <summary>Set where a row sees all keys of its segment, also later ones.</summary>
-    public bool NotCausal;
 
     /// <summary>Element type of the key/value blocks: F32, F16 or BF16.</summary>
     public DType CacheType;
@@ -74,9 +74,6 @@ internal struct AttentionShape
     /// <summary>First visible key of a row at a position.</summary>
     public readonly int FirstKey(int position) => Window > 0 ? Math.Max(0, position - Window + 1) : 0;
 
-    /// <summary>One past the last visible key of a row at a position, in a segment with that many keys.</summary>
-    public readonly int EndKey(int position, int keys) => NotCausal ? keys : position + 1;
-
     /// <summary>Checks what kernels rely on.</summary>
     /// <exception cref="TandemException">A size is not positive, heads do not divide, or the cache type has no kernel.</exception>
     public readonly void Validate()
@@ -104,7 +101,7 @@ internal struct AttentionTile
     public int Tile;
 }
 
-/// <summary>Lists of tiles, written once a step into planned memory and read by every layer.</summary>
+/// <summary>Lists of tiles, written once a step into planned memory and read by every item.</summary>
 internal static unsafe class AttentionTiles
 {
     /// <summary>Upper bound of the number of tiles of queries of any batch with so many rows and segments.</summary>
@@ -138,5 +135,13 @@ internal static unsafe class AttentionTiles
         }
 
         return count;
+    }
+
+    /// <summary>Lists the segments, the longest first: a long one that starts last would be waited for. Tile is the negated number of rows.</summary>
+    public static void Segments(in BatchView view, AttentionTile* tiles)
+    {
+        for (int s = 0; s < view.NumSegments; s++)
+            tiles[s] = new AttentionTile { Segment = s, Tile = -view.Segments[s].NumRows };
+        new Span<AttentionTile>(tiles, view.NumSegments).Sort(static (x, y) => x.Tile != y.Tile ? x.Tile.CompareTo(y.Tile) : x.Segment.CompareTo(y.Segment));
     }
 }

@@ -5,6 +5,9 @@ namespace Tandem.Cpu;
 /// <summary>A worker's scratch memory in the backward pass, and the copies into and out of it.</summary>
 internal unsafe struct BackwardScratch
 {
+    /// <summary>Tiles of keys that are worked on together; keys, values and their gradients of a run stay in the second-level cache.</summary>
+    public const int RunTiles = 4;
+
     /// <summary>[rows][QueryStride] queries of a tile.</summary>
     public float* Q;
 
@@ -20,22 +23,22 @@ internal unsafe struct BackwardScratch
     /// <summary>[rows][ScoreStride] gradient of the probabilities, then of the products.</summary>
     public float* DP;
 
-    /// <summary>[rows] log-sums.</summary>
+    /// <summary>[rows] log-sums, in units of log 2.</summary>
     public float* Lse;
 
     /// <summary>[rows] sums of o times do.</summary>
     public float* Delta;
 
-    /// <summary>[64][KeyWidth] gradient of the keys of a tile.</summary>
+    /// <summary>[keys of a run][KeyWidth] gradient of the keys.</summary>
     public float* DK;
 
-    /// <summary>[64][ValueWidth] gradient of the values of a tile.</summary>
+    /// <summary>[keys of a run][ValueWidth] gradient of the values.</summary>
     public float* DV;
 
-    /// <summary>Panels [64 keys][16 dimensions] of the keys: the right operand of dq.</summary>
+    /// <summary>Per tile of a run panels [64 keys][16 dimensions] of the keys: the right operand of dq.</summary>
     public float* KeyPanels;
 
-    /// <summary>Panels [Dv][16 keys] of the values: the right operand of dp.</summary>
+    /// <summary>Per tile of a run panels [Dv][16 keys] of the values: the right operand of dp.</summary>
     public float* ValueColumns;
 
     /// <summary>Widened cache blocks.</summary>
@@ -47,11 +50,13 @@ internal unsafe struct BackwardScratch
     /// <summary>[rows] end of the visible columns.</summary>
     public int* End;
 
-    /// <summary>[64] first row that sees a key.</summary>
+    /// <summary>[keys of a tile] first row that sees a key.</summary>
     public int* FirstRow;
 
-    /// <summary>[64] end of the rows that see a key.</summary>
+    /// <summary>[keys of a tile] end of the rows that see a key.</summary>
     public int* EndRow;
+
+    private const int RunKeys = RunTiles * AttentionShape.TileKeys;
 
     /// <summary>Floats of it all.</summary>
     public long Floats;
@@ -85,11 +90,11 @@ internal unsafe struct BackwardScratch
         w.DP = Take(ref at, rows * AttentionShape.ScoreStride);
         w.Lse = Take(ref at, perRow);
         w.Delta = Take(ref at, perRow);
-        w.DK = Take(ref at, (long)AttentionShape.TileKeys * w.KeyWidth);
-        w.DV = Take(ref at, (long)AttentionShape.TileKeys * w.ValueWidth);
-        w.KeyPanels = Take(ref at, (long)AttentionShape.TileKeys * w.KeyWidth);
-        w.ValueColumns = Take(ref at, (long)AttentionShape.TileKeys * w.ValueWidth);
-        w.Tile = Take(ref at, KvTile.ScratchFloats(shape));
+        w.DK = Take(ref at, (long)RunKeys * w.KeyWidth);
+        w.DV = Take(ref at, (long)RunKeys * w.ValueWidth);
+        w.KeyPanels = Take(ref at, (long)RunKeys * w.KeyWidth);
+        w.ValueColumns = Take(ref at, (long)RunKeys * w.ValueWidth);
+        w.Tile = Take(ref at, RunTiles * KvTiles.ScratchFloats(shape));
         w.From = (int*)Take(ref at, perRow);
         w.End = (int*)Take(ref at, perRow);
         w.FirstRow = (int*)Take(ref at, AttentionShape.TileKeys);
@@ -99,38 +104,37 @@ internal unsafe struct BackwardScratch
     }
 
     /// <summary>The queries as right operand of dk.</summary>
-    public readonly RightPanels QueryRows() => new() { First = Q, Split = int.MaxValue, RowStride = QueryStride, PanelStride = 16 };
+    public readonly RightPanels<float> QueryRows() => new() { First = Q, Split = int.MaxValue, RowStride = QueryStride, PanelStride = 16 };
 
     /// <summary>do as right operand of dv.</summary>
-    public readonly RightPanels ResultRows() => new() { First = DO, Split = int.MaxValue, RowStride = ResultStride, PanelStride = 16 };
+    public readonly RightPanels<float> ResultRows() => new() { First = DO, Split = int.MaxValue, RowStride = ResultStride, PanelStride = 16 };
 
-    /// <summary>The keys as right operand of dq.</summary>
-    public readonly RightPanels KeyRows() => new() { First = KeyPanels, Split = int.MaxValue, RowStride = 16, PanelStride = AttentionShape.TileKeys * 16 };
+    /// <summary>The keys of a tile as right operand of dq.</summary>
+    public readonly RightPanels<float> KeyRows(int index) =>
+        new() { First = KeyPanels + (index * AttentionShape.TileKeys * KeyWidth), Split = int.MaxValue, RowStride = 16, PanelStride = AttentionShape.TileKeys * 16 };
 
-    /// <summary>Opens a tile of keys and values and transposes the values, and for dq the keys.</summary>
-    public readonly KvTile OpenKeys(in AttentionBackwardArgs args, in Segment segment, int kvHead, int key, int count, bool transposeKeys)
+    /// <summary>The values of a tile as right operand of dp.</summary>
+    public readonly float* Columns(in AttentionShape shape, int index) => ValueColumns + (index * AttentionShape.TileKeys * shape.ValueDim);
+
+    /// <summary>Opens tile <paramref name="index"/> of a run and transposes its values, and for dq its keys.</summary>
+    public readonly KvTile<float> OpenKeys(in AttentionBackwardArgs args, in Segment segment, int kvHead, int key, int count, int index, bool transposeKeys)
     {
         ref readonly AttentionShape shape = ref args.Forward.Shape;
-        var kv = KvTile.Open(shape, args.Forward.Cache, args.Forward.View.Blocks + segment.FirstBlock, kvHead, key, count, Tile);
-        for (int j = 0; j < count; j++)
+        int headDim = shape.HeadDim, valueDim = shape.ValueDim;
+        var kv = KvTiles.OpenF32(
+            shape, args.Forward.Cache, args.Forward.View.Blocks + segment.FirstBlock, kvHead, key, count, Tile + (index * KvTiles.ScratchFloats(shape)));
+        float* valueColumns = Columns(shape, index), keyPanels = KeyRows(index).First;
+        for (int j = 0; j < count; j += 16)
         {
-            int slot = j % KvBlocks.Tokens;
+            int slot = j % KvBlocks.Tokens, keys = Math.Min(16, count - j);
             float* values = (j < KvBlocks.Tokens ? kv.Values.First : kv.Values.Second) + (slot * 16);
-            float* to = ValueColumns + (j / 16 * 16 * shape.ValueDim) + (j % 16);
-            for (int d = 0; d < shape.ValueDim; d++)
-                to[d * 16] = values[(d / 16 * KvBlocks.Tokens * 16) + (d % 16)];
-        }
-
-        if (!transposeKeys)
-            return kv;
-        for (int j = 0; j < count; j++)
-        {
-            float* keys = (j < KvBlocks.Tokens ? kv.Keys0 : kv.Keys1) + KvBlocks.KeyOffset(shape, j % KvBlocks.Tokens, 0);
-            float* to = KeyPanels + (j * 16);
-            for (int d = 0; d < shape.HeadDim; d++)
-                to[(d / 16 * AttentionShape.TileKeys * 16) + (d % 16)] = keys[d * 16];
-            for (int d = shape.HeadDim; d < KeyWidth; d++)
-                to[(d / 16 * AttentionShape.TileKeys * 16) + (d % 16)] = 0f;
+            for (int d = 0; d < valueDim; d += 16)
+                StoredTransposition.Copy(values + (d * KvBlocks.Tokens), 16, keys, Math.Min(16, valueDim - d), valueColumns + (j * valueDim) + (d * 16), 16);
+            if (!transposeKeys)
+                continue;
+            float* columns = (j < KvBlocks.Tokens ? kv.Keys0 : kv.Keys1) + (slot * headDim);
+            for (int d = 0; d < headDim; d += 16)
+                StoredTransposition.Copy(columns + (d * 16), 16, Math.Min(16, headDim - d), keys, keyPanels + (d * AttentionShape.TileKeys) + (j * 16), 16);
         }
 
         return kv;
@@ -150,7 +154,7 @@ internal unsafe struct BackwardScratch
             {
                 Copy(q + (g * headDim), Q + (r * QueryStride), headDim, KeyWidth);
                 Copy(dO + (g * valueDim), DO + (r * ResultStride), valueDim, ValueWidth);
-                Lse[r] = args.Forward.Lse[at + g];
+                Lse[r] = args.Forward.Lse[at + g] * SoftmaxExp.Log2E;
                 Delta[r] = args.Delta[at + g];
             }
         }
@@ -179,6 +183,18 @@ internal unsafe struct BackwardScratch
             float* dq = args.DQ + ((row + t) * args.DQStride) + ((long)kvHead * group * headDim);
             for (int g = 0; g < group; g++, r++)
                 new Span<float>(DQ + (r * KeyWidth), headDim).CopyTo(new Span<float>(dq + (g * headDim), headDim));
+        }
+    }
+
+    /// <summary>Writes the gradients of the keys and values of a run.</summary>
+    public readonly void StoreKeys(in AttentionBackwardArgs args, int row, int count, int kvHead)
+    {
+        int headDim = args.Forward.Shape.HeadDim, valueDim = args.Forward.Shape.ValueDim;
+        for (int j = 0; j < count; j++)
+        {
+            float* dk = args.DK + ((row + j) * args.DKStride) + ((long)kvHead * headDim), dv = args.DV + ((row + j) * args.DVStride) + ((long)kvHead * valueDim);
+            new Span<float>(DK + ((long)j * KeyWidth), headDim).CopyTo(new Span<float>(dk, headDim));
+            new Span<float>(DV + ((long)j * ValueWidth), valueDim).CopyTo(new Span<float>(dv, valueDim));
         }
     }
 

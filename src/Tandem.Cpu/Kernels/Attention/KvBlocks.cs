@@ -13,6 +13,9 @@ internal static unsafe class KvBlocks
     /// <summary>Tokens of a block.</summary>
     public const int Tokens = BatchView.BlockTokens;
 
+    // Rows that are transposed together; a run of them never leaves a panel.
+    private const int RunRows = 8;
+
     /// <summary>Element offset of (slot, d) among a head's keys.</summary>
     public static int KeyOffset(in AttentionShape shape, int slot, int d) => (((slot / 16 * shape.HeadDim) + d) * 16) + (slot % 16);
 
@@ -24,21 +27,20 @@ internal static unsafe class KvBlocks
         cache + (block * shape.BlockBytes) + ((long)kvHead * (shape.KeyElements + shape.ValueElements) * shape.CacheType.Size());
 
     /// <summary>
-    /// Writes one head of a segment's rows, k [T, NumKvHeads * D] and v [T, NumKvHeads * Dv] with the given row strides (in floats), into the segment's blocks.
+    /// Writes rows [first, first + count) of a batch, k [T, NumKvHeads * D] and v [T, NumKvHeads * Dv], into their segments' blocks.
     /// </summary>
-    public static void Write(
-        in AttentionShape shape, in BatchView view, in Segment segment, int kvHead, float* k, long kStride, float* v, long vStride, byte* cache)
+    public static void Write(in AttentionShape shape, in BatchView view, int first, int count, float* k, float* v, byte* cache)
     {
         switch (shape.CacheType)
         {
             case DType.F16:
-                Write<ushort, StoredF16>(shape, view, segment, kvHead, k, kStride, v, vStride, cache);
+                Write<ushort, StoredF16>(shape, view, first, count, k, v, cache);
                 break;
             case DType.BF16:
-                Write<ushort, StoredBF16>(shape, view, segment, kvHead, k, kStride, v, vStride, cache);
+                Write<ushort, StoredBF16>(shape, view, first, count, k, v, cache);
                 break;
             default:
-                Write<float, StoredF32>(shape, view, segment, kvHead, k, kStride, v, vStride, cache);
+                Write<float, StoredF32>(shape, view, first, count, k, v, cache);
                 break;
         }
     }
@@ -51,46 +53,60 @@ internal static unsafe class KvBlocks
         _ => ((float*)head)[element],
     };
 
-    /// <summary>Widens elements of a block; the count is a multiple of 16.</summary>
-    public static void Widen(DType type, byte* from, float* to, int count)
-    {
-        if (type == DType.F16)
-        {
-            for (int i = 0; i < count; i += 8)
-                StoredF16.Load8((ushort*)from + i).Store(to + i);
-        }
-        else
-        {
-            for (int i = 0; i < count; i += 8)
-                StoredBF16.Load8((ushort*)from + i).Store(to + i);
-        }
-    }
-
-    private static void Write<T, TStored>(
-        in AttentionShape shape, in BatchView view, in Segment segment, int kvHead, float* k, long kStride, float* v, long vStride, byte* cache)
+    private static void Write<T, TStored>(in AttentionShape shape, in BatchView view, int first, int count, float* k, float* v, byte* cache)
         where T : unmanaged
         where TStored : IStoredFloat<T>
     {
-        int headDim = shape.HeadDim, valueDim = shape.ValueDim, padded = shape.PaddedValueDim;
-        for (int i = 0; i < segment.NumRows; i++)
+        int s = SegmentOf(view, first);
+        for (int row = first; row < first + count;)
         {
-            int position = segment.FirstPosition + i, slot = position % Tokens;
-            T* keys = (T*)Head(shape, cache, view.Blocks[segment.FirstBlock + (position / Tokens)], kvHead);
-            T* values = keys + shape.KeyElements + (slot * 16);
-            float* key = k + ((segment.FirstRow + i) * kStride) + ((long)kvHead * headDim);
-            float* value = v + ((segment.FirstRow + i) * vStride) + ((long)kvHead * valueDim);
-            keys += KeyOffset(shape, slot, 0);
-            for (int d = 0; d < headDim; d++)
-                TStored.Store(key[d], keys + (d * 16));
-
-            for (int d = 0; d < padded; d += 16, values += Tokens * 16)
+            while (row >= view.Segments[s].FirstRow + view.Segments[s].NumRows)
+                s++;
+            ref Segment segment = ref view.Segments[s];
+            int position = segment.FirstPosition + row - segment.FirstRow, slot = position % Tokens;
+            int run = Math.Min(RunRows - (slot % RunRows), Math.Min(first + count, segment.FirstRow + segment.NumRows) - row);
+            int block = view.Blocks[segment.FirstBlock + (position / Tokens)];
+            for (int head = 0; head < shape.NumKvHeads; head++)
             {
-                int count = Math.Min(16, valueDim - d);
-                for (int j = 0; j < count; j++)
-                    TStored.Store(value[d + j], values + j);
-                for (int j = count; j < 16; j++)
-                    TStored.Store(0f, values + j);
+                T* keys = (T*)Head(shape, cache, block, head);
+                WriteRun<T, TStored>(
+                    shape, slot, run, k + ((((long)row * shape.NumKvHeads) + head) * shape.HeadDim), v + ((((long)row * shape.NumKvHeads) + head) * shape.ValueDim), keys);
             }
+
+            row += run;
         }
+    }
+
+    // Up to 8 rows of one head whose slots lie in one panel.
+    private static void WriteRun<T, TStored>(in AttentionShape shape, int slot, int rows, float* k, float* v, T* keys)
+        where T : unmanaged
+        where TStored : IStoredFloat<T>
+    {
+        StoredTransposition.Copy<T, TStored>(k, (nint)shape.NumKvHeads * shape.HeadDim, rows, shape.HeadDim, keys + KeyOffset(shape, slot, 0), 16);
+        T* values = keys + shape.KeyElements;
+        for (int i = 0; i < rows; i++, v += (long)shape.NumKvHeads * shape.ValueDim)
+        {
+            int d = 0;
+            for (; d <= shape.ValueDim - 8; d += 8)
+                TStored.Store8(Vector256.Load(v + d), values + ValueOffset(slot + i, d));
+            for (; d < shape.PaddedValueDim; d++)
+                TStored.Store(d < shape.ValueDim ? v[d] : 0f, values + ValueOffset(slot + i, d));
+        }
+    }
+
+    // The segment of a row by bisection: segments lie in row order.
+    private static int SegmentOf(in BatchView view, int row)
+    {
+        int low = 0, high = view.NumSegments - 1;
+        while (low < high)
+        {
+            int middle = (low + high + 1) / 2;
+            if (view.Segments[middle].FirstRow <= row)
+                low = middle;
+            else
+                high = middle - 1;
+        }
+
+        return low;
     }
 }

@@ -6,203 +6,178 @@ namespace Tandem.Cpu;
 /// <summary>
 /// The right operand of a product: rows of 16 columns, panel after panel. Its inner dimension may be cut once (keys 32 to 63 of a tile lie in another block).
 /// </summary>
-internal unsafe struct RightPanels
+/// <typeparam name="T">The element in memory.</typeparam>
+internal unsafe struct RightPanels<T>
+    where T : unmanaged
 {
     /// <summary>Row 0 of panel 0.</summary>
-    public float* First;
+    public T* First;
 
     /// <summary>Row <see cref="Split"/> of panel 0; not read below that row.</summary>
-    public float* Second;
+    public T* Second;
 
     /// <summary>First row that lies in <see cref="Second"/>.</summary>
     public int Split;
 
-    /// <summary>Floats from one row to the next.</summary>
+    /// <summary>Elements from one row to the next.</summary>
     public nint RowStride;
 
-    /// <summary>Floats from one panel to the next.</summary>
+    /// <summary>Elements from one panel to the next.</summary>
     public nint PanelStride;
 }
 
 /// <summary>
-/// The small matrix products of attention: 6 rows by 16 columns in registers, fewer rows with more columns. Every element is one ascending chain of
-/// fused multiply-adds over the inner dimension, from 0 or continued from memory, so that no cut of rows, columns or inner dimension changes a bit.
+/// The small matrix products of attention: 6 rows by 16 columns in registers. Every element is one ascending chain of fused multiply-adds over the inner
+/// dimension, from 0 or continued from memory, so that no cut of rows, columns or inner dimension changes a bit. The right operand is widened as it is read.
+/// Each row has a range [from, end) of columns or inner indices; neither bound may decrease from a row to the next.
 /// </summary>
 internal static unsafe class PanelProduct
 {
-    private const int Rows = 6;
+    /// <summary>Rows of a register tile.</summary>
+    public const int MaxRows = 6;
 
     /// <summary>
-    /// c[r, n] = sum over d of a[r, d] b[d, n] for rows [row0, row1) and panels [panel0, panel1) of 16 columns; panels where no row of a register tile
-    /// sees a column ([from[r], end[r])) are left as they are. Rows of a are contiguous, b is [panel][inner][16] and starts at panel0.
+    /// c[r, n] = sum over d of a[r, d] b[d, n] for the panels of 16 columns, numbered from <paramref name="firstPanel"/>, of which some row of a register tile
+    /// sees a column; the others are left as they are. Rows of a are contiguous, b is [panel][inner][16].
     /// </summary>
-    public static void Scores(
-        float* a, nint rowStride, int inner, float* b, int panel0, int panel1, float* c, nint ldc, int row0, int row1, int* from, int* end)
+    public static void Scores<T, TStored>(
+        float* a, nint rowStride, int inner, T* b, int firstPanel, int panels, float* c, nint ldc, int rows, int* from, int* end)
+        where T : unmanaged
+        where TStored : IStoredFloat<T>
     {
-        nint panelStride = (nint)inner * 16;
-        for (int n = panel0; n < panel1; n++, b += panelStride)
+        // Panel by panel: one stays in the first-level cache while all rows go over it.
+        for (int n = 0; n < panels; n++, b += (nint)inner * 16)
         {
-            for (int r = row0; r < row1; r += Rows)
+            int column = (firstPanel + n) * 16;
+            for (int r = 0, count; r < rows; r += count)
             {
-                int rows = Math.Min(Rows, row1 - r);
-                if (!AnySees(from + r, end + r, rows, n * 16))
-                    continue;
-                float* x = a + (r * rowStride), to = c + (r * ldc) + (n * 16);
-                if (rows == 6)
-                {
-                    Six(x, rowStride, 1, b, 16, inner, 0, 0, to, ldc, false);
-                    continue;
-                }
-
-                // With few rows two panels at once hide the latency of the chains.
-                bool pair = n + 1 < panel1 && ((n - panel0) & 1) == 0;
-                bool second = ((n - panel0) & 1) == 1;
-                int i = 0;
-                if (rows >= 4)
-                {
-                    Four(x, rowStride, 1, b, 16, inner, 0, 0, to, ldc, false);
-                    i = 4;
-                }
-
-                if (second && AnySees(from + r, end + r, rows, (n * 16) - 16))
-                    continue;
-                for (; i < rows; i += 2)
-                {
-                    bool two = i + 1 < rows;
-                    float* xi = x + (i * rowStride), ti = to + (i * ldc);
-                    if (pair && two)
-                        TwoWide(xi, rowStride, 1, b, 16, panelStride, inner, 0, 0, ti, ldc, false);
-                    else if (pair)
-                        OneWide(xi, 1, b, 16, panelStride, inner, 0, 0, ti, false);
-                    else
-                        Single(xi, rowStride, 1, b, 16, inner, 0, 0, ti, ldc, two ? 2 : 1, false);
-                }
+                count = TileRows(rows - r);
+                if (from[r] < column + 16 && end[r + count - 1] > column)
+                    Tile<T, TStored>(count, a + (r * rowStride), rowStride, 1, b, 16, inner, 0, 0, c + (r * ldc) + column, ldc, false);
             }
         }
     }
 
     /// <summary>
-    /// c[r, n] += sum over k in [from[r], end[r]) of a[r, k] b[k, n] for rows [row0, row1) and <paramref name="panels"/> panels of 16 columns.
+    /// c[r, n] += sum over k in [from[r], end[r]) of a[r, k] b[k, n] for <paramref name="panels"/> panels of 16 columns.
     /// Element (r, k) of a is at r * rowStride + k * innerStride. Elements outside a row's range take no part, whatever lies there.
     /// </summary>
-    public static void Accumulate(
-        float* a, nint rowStride, nint innerStride, in RightPanels b, int panels, float* c, nint ldc, int row0, int row1, int* from, int* end)
+    public static void Accumulate<T, TStored>(
+        float* a, nint rowStride, nint innerStride, in RightPanels<T> b, int panels, float* c, nint ldc, int rows, int* from, int* end)
+        where T : unmanaged
+        where TStored : IStoredFloat<T>
     {
-        for (int n = 0; n < panels; n++)
+        for (int n = 0; n < panels; n++, c += 16)
         {
-            for (int r = row0; r < row1; r += Rows)
+            T* first = b.First + (n * b.PanelStride), second = b.Second + (n * b.PanelStride);
+            for (int r = 0, count; r < rows; r += count)
             {
-                int rows = Math.Min(Rows, row1 - r);
-                int first = 0, last = int.MaxValue, lowest = int.MaxValue, highest = 0;
-                for (int i = r; i < r + rows; i++)
-                {
-                    first = Math.Max(first, from[i]);
-                    lowest = Math.Min(lowest, from[i]);
-                    last = Math.Min(last, end[i]);
-                    highest = Math.Max(highest, end[i]);
-                }
-
-                float* x = a + (r * rowStride), to = c + (r * ldc) + (n * 16);
-                float* panel = b.First + (n * b.PanelStride), other = b.Second + (n * b.PanelStride);
-                if (last <= first)
-                {
-                    for (int i = 0; i < rows; i++)
-                        Stretch(x + (i * rowStride), rowStride, innerStride, panel, other, b, from[r + i], end[r + i], to + (i * ldc), ldc, 1);
-                    continue;
-                }
-
-                for (int i = 0; i < rows && lowest < first; i++)
-                    Stretch(x + (i * rowStride), rowStride, innerStride, panel, other, b, from[r + i], first, to + (i * ldc), ldc, 1);
-                Stretch(x, rowStride, innerStride, panel, other, b, first, last, to, ldc, rows);
-                for (int i = 0; i < rows && last < highest; i++)
-                    Stretch(x + (i * rowStride), rowStride, innerStride, panel, other, b, last, end[r + i], to + (i * ldc), ldc, 1);
+                count = TileRows(rows - r);
+                Accumulate<T, TStored>(count, a + (r * rowStride), rowStride, innerStride, first, second, b, c + (r * ldc), ldc, from + r, end + r);
             }
         }
     }
 
-    private static bool AnySees(int* from, int* end, int rows, int column)
+    // Two tiles of 4 rows have shorter chains than one of 6 and one of 2.
+    private static int TileRows(int left) => left <= MaxRows ? left : left < 2 * MaxRows ? (left + 1) / 2 : MaxRows;
+
+    // One register tile: what the upper rows see and the lower ones do not yet, what all see, what only the lower rows see.
+    private static void Accumulate<T, TStored>(
+        int rows, float* a, nint rowStride, nint innerStride, T* first, T* second, in RightPanels<T> b, float* c, nint ldc, int* from, int* end)
+        where T : unmanaged
+        where TStored : IStoredFloat<T>
     {
-        for (int i = 0; i < rows; i++)
+        int start = from[rows - 1], stop = end[0];
+        if (stop <= start)
         {
-            if (from[i] < column + 16 && end[i] > column)
-                return true;
-        }
-
-        return false;
-    }
-
-    private static void Stretch(
-        float* a, nint rowStride, nint innerStride, float* panel, float* other, in RightPanels b, int first, int last, float* c, nint ldc, int rows)
-    {
-        if (first >= last)
-            return;
-        a += first * innerStride;
-        float* start = panel + (first * b.RowStride);
-        nint count = last - first, count2 = 0, next = 0;
-        if (last > b.Split)
-        {
-            if (first >= b.Split)
-            {
-                start = other + ((first - b.Split) * b.RowStride);
-            }
-            else
-            {
-                count = b.Split - first;
-                count2 = last - b.Split;
-                next = (nint)(other - (panel + (b.Split * b.RowStride)));
-            }
-        }
-
-        if (rows == 6)
-        {
-            Six(a, rowStride, innerStride, start, b.RowStride, count, next, count2, c, ldc, true);
+            for (int i = 0; i < rows; i++)
+                Stretch<T, TStored>(1, a + (i * rowStride), rowStride, innerStride, first, second, b, from[i], end[i], c + (i * ldc), ldc);
             return;
         }
 
-        int i = 0;
-        if (rows >= 4)
+        for (int i = 1; i < rows && from[0] < start; i++)
+            Stretch<T, TStored>(i, a, rowStride, innerStride, first, second, b, from[i - 1], from[i], c, ldc);
+        Stretch<T, TStored>(rows, a, rowStride, innerStride, first, second, b, start, stop, c, ldc);
+        for (int i = 1; i < rows && stop < end[rows - 1]; i++)
+            Stretch<T, TStored>(rows - i, a + (i * rowStride), rowStride, innerStride, first, second, b, end[i - 1], end[i], c + (i * ldc), ldc);
+    }
+
+    // c[r, 0..15] += sum over k in [start, stop).
+    private static void Stretch<T, TStored>(
+        int rows, float* a, nint rowStride, nint innerStride, T* first, T* second, in RightPanels<T> b, int start, int stop, float* c, nint ldc)
+        where T : unmanaged
+        where TStored : IStoredFloat<T>
+    {
+        if (start >= stop)
+            return;
+        T* at = first + (start * b.RowStride);
+        nint count = stop - start, count2 = 0, next = 0;
+        if (start >= b.Split)
         {
-            Four(a, rowStride, innerStride, start, b.RowStride, count, next, count2, c, ldc, true);
-            i = 4;
+            at = second + ((start - b.Split) * b.RowStride);
+        }
+        else if (stop > b.Split)
+        {
+            count = b.Split - start;
+            count2 = stop - b.Split;
+            next = (nint)(second - (first + (b.Split * b.RowStride)));
         }
 
-        for (; i < rows; i += 2)
-            Single(a + (i * rowStride), rowStride, innerStride, start, b.RowStride, count, next, count2, c + (i * ldc), ldc, Math.Min(2, rows - i), true);
+        Tile<T, TStored>(rows, a + (start * innerStride), rowStride, innerStride, at, b.RowStride, count, next, count2, c, ldc, true);
     }
 
-    private static void Single(
-        float* a, nint rowStride, nint innerStride, float* b, nint bStride, nint count, nint next, nint count2, float* c, nint ldc, int rows, bool load)
+    private static void Tile<T, TStored>(
+        int rows, float* a, nint rowStride, nint innerStride, T* b, nint bStride, nint count, nint next, nint count2, float* c, nint ldc, bool load)
+        where T : unmanaged
+        where TStored : IStoredFloat<T>
     {
-        if (rows == 2)
-            Two(a, rowStride, innerStride, b, bStride, count, next, count2, c, ldc, load);
-        else
-            One(a, innerStride, b, bStride, count, next, count2, c, load);
+        switch (rows)
+        {
+            case 1:
+                Tile<Rows1, T, TStored>(a, rowStride, innerStride, b, bStride, count, next, count2, c, ldc, load);
+                break;
+            case 2:
+                Tile<Rows2, T, TStored>(a, rowStride, innerStride, b, bStride, count, next, count2, c, ldc, load);
+                break;
+            case 3:
+                Tile<Rows3, T, TStored>(a, rowStride, innerStride, b, bStride, count, next, count2, c, ldc, load);
+                break;
+            case 4:
+                Tile<Rows4, T, TStored>(a, rowStride, innerStride, b, bStride, count, next, count2, c, ldc, load);
+                break;
+            case 5:
+                Tile<Rows5, T, TStored>(a, rowStride, innerStride, b, bStride, count, next, count2, c, ldc, load);
+                break;
+            default:
+                Tile<Rows6, T, TStored>(a, rowStride, innerStride, b, bStride, count, next, count2, c, ldc, load);
+                break;
+        }
     }
 
-    // 6 rows x 16 columns: 12 chains, the edge of 16 registers. After count steps b jumps by next and count2 more follow.
+    // The register tile: 2 chains a row, 12 of 16 registers with 6 rows. After count steps b jumps by next and count2 more follow.
+    // The number of rows is a constant of the instantiation; what belongs to other rows does not exist in its code.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Six(
-        float* a, nint rowStride, nint innerStride, float* b, nint bStride, nint count, nint next, nint count2, float* c, nint ldc, bool load)
+    private static void Tile<TRows, T, TStored>(
+        float* a, nint rowStride, nint innerStride, T* b, nint bStride, nint count, nint next, nint count2, float* c, nint ldc, bool load)
+        where TRows : struct, IRowCount
+        where T : unmanaged
+        where TStored : IStoredFloat<T>
     {
         Vector256<float> c00, c01, c10, c11, c20, c21, c30, c31, c40, c41, c50, c51;
+        c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = c40 = c41 = c50 = c51 = Vector256<float>.Zero;
         if (load)
         {
-            c00 = Vector256.Load(c);
-            c01 = Vector256.Load(c + 8);
-            c10 = Vector256.Load(c + ldc);
-            c11 = Vector256.Load(c + ldc + 8);
-            c20 = Vector256.Load(c + (2 * ldc));
-            c21 = Vector256.Load(c + (2 * ldc) + 8);
-            c30 = Vector256.Load(c + (3 * ldc));
-            c31 = Vector256.Load(c + (3 * ldc) + 8);
-            c40 = Vector256.Load(c + (4 * ldc));
-            c41 = Vector256.Load(c + (4 * ldc) + 8);
-            c50 = Vector256.Load(c + (5 * ldc));
-            c51 = Vector256.Load(c + (5 * ldc) + 8);
-        }
-        else
-        {
-            c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = c40 = c41 = c50 = c51 = Vector256<float>.Zero;
+            Load(c, out c00, out c01);
+            if (TRows.Count > 1)
+                Load(c + ldc, out c10, out c11);
+            if (TRows.Count > 2)
+                Load(c + (2 * ldc), out c20, out c21);
+            if (TRows.Count > 3)
+                Load(c + (3 * ldc), out c30, out c31);
+            if (TRows.Count > 4)
+                Load(c + (4 * ldc), out c40, out c41);
+            if (TRows.Count > 5)
+                Load(c + (5 * ldc), out c50, out c51);
         }
 
         float* a3 = a + (3 * rowStride);
@@ -210,25 +185,18 @@ internal static unsafe class PanelProduct
         {
             for (; count > 0; count--)
             {
-                Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8);
-                var x = Vector256.Create(*a);
-                c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
-                c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
-                x = Vector256.Create(a[rowStride]);
-                c10 = Vector256.FusedMultiplyAdd(x, b0, c10);
-                c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
-                x = Vector256.Create(a[2 * rowStride]);
-                c20 = Vector256.FusedMultiplyAdd(x, b0, c20);
-                c21 = Vector256.FusedMultiplyAdd(x, b1, c21);
-                x = Vector256.Create(*a3);
-                c30 = Vector256.FusedMultiplyAdd(x, b0, c30);
-                c31 = Vector256.FusedMultiplyAdd(x, b1, c31);
-                x = Vector256.Create(a3[rowStride]);
-                c40 = Vector256.FusedMultiplyAdd(x, b0, c40);
-                c41 = Vector256.FusedMultiplyAdd(x, b1, c41);
-                x = Vector256.Create(a3[2 * rowStride]);
-                c50 = Vector256.FusedMultiplyAdd(x, b0, c50);
-                c51 = Vector256.FusedMultiplyAdd(x, b1, c51);
+                Vector256<float> b0 = TStored.Load8(b), b1 = TStored.Load8(b + 8);
+                MultiplyAdd(*a, b0, b1, ref c00, ref c01);
+                if (TRows.Count > 1)
+                    MultiplyAdd(a[rowStride], b0, b1, ref c10, ref c11);
+                if (TRows.Count > 2)
+                    MultiplyAdd(a[2 * rowStride], b0, b1, ref c20, ref c21);
+                if (TRows.Count > 3)
+                    MultiplyAdd(*a3, b0, b1, ref c30, ref c31);
+                if (TRows.Count > 4)
+                    MultiplyAdd(a3[rowStride], b0, b1, ref c40, ref c41);
+                if (TRows.Count > 5)
+                    MultiplyAdd(a3[2 * rowStride], b0, b1, ref c50, ref c51);
                 a += innerStride;
                 a3 += innerStride;
                 b += bStride;
@@ -241,265 +209,74 @@ internal static unsafe class PanelProduct
             count2 = 0;
         }
 
-        c00.Store(c);
-        c01.Store(c + 8);
-        c10.Store(c + ldc);
-        c11.Store(c + ldc + 8);
-        c20.Store(c + (2 * ldc));
-        c21.Store(c + (2 * ldc) + 8);
-        c30.Store(c + (3 * ldc));
-        c31.Store(c + (3 * ldc) + 8);
-        c40.Store(c + (4 * ldc));
-        c41.Store(c + (4 * ldc) + 8);
-        c50.Store(c + (5 * ldc));
-        c51.Store(c + (5 * ldc) + 8);
+        Store(c, c00, c01);
+        if (TRows.Count > 1)
+            Store(c + ldc, c10, c11);
+        if (TRows.Count > 2)
+            Store(c + (2 * ldc), c20, c21);
+        if (TRows.Count > 3)
+            Store(c + (3 * ldc), c30, c31);
+        if (TRows.Count > 4)
+            Store(c + (4 * ldc), c40, c41);
+        if (TRows.Count > 5)
+            Store(c + (5 * ldc), c50, c51);
     }
 
-    // 4 rows x 16 columns.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four(
-        float* a, nint rowStride, nint innerStride, float* b, nint bStride, nint count, nint next, nint count2, float* c, nint ldc, bool load)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Load(float* c, out Vector256<float> lo, out Vector256<float> hi)
     {
-        Vector256<float> c00, c01, c10, c11, c20, c21, c30, c31;
-        if (load)
-        {
-            c00 = Vector256.Load(c);
-            c01 = Vector256.Load(c + 8);
-            c10 = Vector256.Load(c + ldc);
-            c11 = Vector256.Load(c + ldc + 8);
-            c20 = Vector256.Load(c + (2 * ldc));
-            c21 = Vector256.Load(c + (2 * ldc) + 8);
-            c30 = Vector256.Load(c + (3 * ldc));
-            c31 = Vector256.Load(c + (3 * ldc) + 8);
-        }
-        else
-        {
-            c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = Vector256<float>.Zero;
-        }
-
-        while (true)
-        {
-            for (; count > 0; count--)
-            {
-                Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8);
-                var x = Vector256.Create(*a);
-                c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
-                c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
-                x = Vector256.Create(a[rowStride]);
-                c10 = Vector256.FusedMultiplyAdd(x, b0, c10);
-                c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
-                x = Vector256.Create(a[2 * rowStride]);
-                c20 = Vector256.FusedMultiplyAdd(x, b0, c20);
-                c21 = Vector256.FusedMultiplyAdd(x, b1, c21);
-                x = Vector256.Create(a[3 * rowStride]);
-                c30 = Vector256.FusedMultiplyAdd(x, b0, c30);
-                c31 = Vector256.FusedMultiplyAdd(x, b1, c31);
-                a += innerStride;
-                b += bStride;
-            }
-
-            if (count2 <= 0)
-                break;
-            b += next;
-            count = count2;
-            count2 = 0;
-        }
-
-        c00.Store(c);
-        c01.Store(c + 8);
-        c10.Store(c + ldc);
-        c11.Store(c + ldc + 8);
-        c20.Store(c + (2 * ldc));
-        c21.Store(c + (2 * ldc) + 8);
-        c30.Store(c + (3 * ldc));
-        c31.Store(c + (3 * ldc) + 8);
+        lo = Vector256.Load(c);
+        hi = Vector256.Load(c + 8);
     }
 
-    // 2 rows x 16 columns.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two(
-        float* a, nint rowStride, nint innerStride, float* b, nint bStride, nint count, nint next, nint count2, float* c, nint ldc, bool load)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void MultiplyAdd(float a, Vector256<float> b0, Vector256<float> b1, ref Vector256<float> lo, ref Vector256<float> hi)
     {
-        Vector256<float> c00, c01, c10, c11;
-        if (load)
-        {
-            c00 = Vector256.Load(c);
-            c01 = Vector256.Load(c + 8);
-            c10 = Vector256.Load(c + ldc);
-            c11 = Vector256.Load(c + ldc + 8);
-        }
-        else
-        {
-            c00 = c01 = c10 = c11 = Vector256<float>.Zero;
-        }
-
-        while (true)
-        {
-            for (; count > 0; count--)
-            {
-                Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8);
-                var x = Vector256.Create(*a);
-                c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
-                c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
-                x = Vector256.Create(a[rowStride]);
-                c10 = Vector256.FusedMultiplyAdd(x, b0, c10);
-                c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
-                a += innerStride;
-                b += bStride;
-            }
-
-            if (count2 <= 0)
-                break;
-            b += next;
-            count = count2;
-            count2 = 0;
-        }
-
-        c00.Store(c);
-        c01.Store(c + 8);
-        c10.Store(c + ldc);
-        c11.Store(c + ldc + 8);
+        var x = Vector256.Create(a);
+        lo = Vector256.FusedMultiplyAdd(x, b0, lo);
+        hi = Vector256.FusedMultiplyAdd(x, b1, hi);
     }
 
-    // 1 row x 16 columns.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One(
-        float* a, nint innerStride, float* b, nint bStride, nint count, nint next, nint count2, float* c, bool load)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(float* c, Vector256<float> lo, Vector256<float> hi)
     {
-        Vector256<float> c00, c01;
-        if (load)
-        {
-            c00 = Vector256.Load(c);
-            c01 = Vector256.Load(c + 8);
-        }
-        else
-        {
-            c00 = c01 = Vector256<float>.Zero;
-        }
-
-        while (true)
-        {
-            for (; count > 0; count--)
-            {
-                Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8);
-                var x = Vector256.Create(*a);
-                c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
-                c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
-                a += innerStride;
-                b += bStride;
-            }
-
-            if (count2 <= 0)
-                break;
-            b += next;
-            count = count2;
-            count2 = 0;
-        }
-
-        c00.Store(c);
-        c01.Store(c + 8);
+        lo.Store(c);
+        hi.Store(c + 8);
     }
 
-    // 2 rows x 32 columns of two panels.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void TwoWide(
-        float* a, nint rowStride, nint innerStride, float* b, nint bStride, nint panelStride, nint count, nint next, nint count2, float* c, nint ldc, bool load)
+    /// <summary>A number of rows as a constant of generated code.</summary>
+    private interface IRowCount
     {
-        Vector256<float> c00, c01, c02, c03, c10, c11, c12, c13;
-        if (load)
-        {
-            c00 = Vector256.Load(c);
-            c01 = Vector256.Load(c + 8);
-            c02 = Vector256.Load(c + 16);
-            c03 = Vector256.Load(c + 24);
-            c10 = Vector256.Load(c + ldc);
-            c11 = Vector256.Load(c + ldc + 8);
-            c12 = Vector256.Load(c + ldc + 16);
-            c13 = Vector256.Load(c + ldc + 24);
-        }
-        else
-        {
-            c00 = c01 = c02 = c03 = c10 = c11 = c12 = c13 = Vector256<float>.Zero;
-        }
-
-        while (true)
-        {
-            for (; count > 0; count--)
-            {
-                Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8), b2 = Vector256.Load(b + panelStride), b3 = Vector256.Load(b + panelStride + 8);
-                var x = Vector256.Create(*a);
-                c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
-                c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
-                c02 = Vector256.FusedMultiplyAdd(x, b2, c02);
-                c03 = Vector256.FusedMultiplyAdd(x, b3, c03);
-                x = Vector256.Create(a[rowStride]);
-                c10 = Vector256.FusedMultiplyAdd(x, b0, c10);
-                c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
-                c12 = Vector256.FusedMultiplyAdd(x, b2, c12);
-                c13 = Vector256.FusedMultiplyAdd(x, b3, c13);
-                a += innerStride;
-                b += bStride;
-            }
-
-            if (count2 <= 0)
-                break;
-            b += next;
-            count = count2;
-            count2 = 0;
-        }
-
-        c00.Store(c);
-        c01.Store(c + 8);
-        c02.Store(c + 16);
-        c03.Store(c + 24);
-        c10.Store(c + ldc);
-        c11.Store(c + ldc + 8);
-        c12.Store(c + ldc + 16);
-        c13.Store(c + ldc + 24);
+        static abstract int Count { get; }
     }
 
-    // 1 row x 32 columns of two panels.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneWide(
-        float* a, nint innerStride, float* b, nint bStride, nint panelStride, nint count, nint next, nint count2, float* c, bool load)
+    private readonly struct Rows1 : IRowCount
     {
-        Vector256<float> c00, c01, c02, c03;
-        if (load)
-        {
-            c00 = Vector256.Load(c);
-            c01 = Vector256.Load(c + 8);
-            c02 = Vector256.Load(c + 16);
-            c03 = Vector256.Load(c + 24);
-        }
-        else
-        {
-            c00 = c01 = c02 = c03 = Vector256<float>.Zero;
-        }
+        public static int Count => 1;
+    }
 
-        while (true)
-        {
-            for (; count > 0; count--)
-            {
-                Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8), b2 = Vector256.Load(b + panelStride), b3 = Vector256.Load(b + panelStride + 8);
-                var x = Vector256.Create(*a);
-                c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
-                c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
-                c02 = Vector256.FusedMultiplyAdd(x, b2, c02);
-                c03 = Vector256.FusedMultiplyAdd(x, b3, c03);
-                a += innerStride;
-                b += bStride;
-            }
+    private readonly struct Rows2 : IRowCount
+    {
+        public static int Count => 2;
+    }
 
-            if (count2 <= 0)
-                break;
-            b += next;
-            count = count2;
-            count2 = 0;
-        }
+    private readonly struct Rows3 : IRowCount
+    {
+        public static int Count => 3;
+    }
 
-        c00.Store(c);
-        c01.Store(c + 8);
-        c02.Store(c + 16);
-        c03.Store(c + 24);
+    private readonly struct Rows4 : IRowCount
+    {
+        public static int Count => 4;
+    }
+
+    private readonly struct Rows5 : IRowCount
+    {
+        public static int Count => 5;
+    }
+
+    private readonly struct Rows6 : IRowCount
+    {
+        public static int Count => 6;
     }
 }

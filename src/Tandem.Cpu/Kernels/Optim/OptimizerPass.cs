@@ -102,6 +102,26 @@ internal static unsafe class OptimizerPass
         }
     }
 
+    /// <summary>The pass over bf16 weights without a master copy, whose new values are rounded stochastically.</summary>
+    internal static void RunStochastic<TStep>(
+        TStep step, long first, long count, WeightMemory weight, MatrixView view, in OptimizerArrays a, float gradientScale, bool zeroGradient)
+        where TStep : struct, IOptimizerStep
+    {
+        for (long i = first; i < first + count; i++)
+        {
+            float m = TStep.States > 0 ? a.M[i] : 0f, v = TStep.States > 1 ? a.V[i] : 0f;
+            weight.Store(i, view.ElementAt(i), step.Apply(weight.Load(i), a.G[i] * gradientScale, ref m, ref v));
+            if (TStep.States > 0)
+                a.M[i] = m;
+
+            if (TStep.States > 1)
+                a.V[i] = v;
+
+            if (zeroGradient)
+                a.G[i] = 0f;
+        }
+    }
+
     private static void Loop<TStep, TShadow>(
         TStep step, long first, long count, in OptimizerArrays arrays, ushort* shadow, float gradientScale, bool zeroGradient)
         where TStep : struct, IOptimizerStep

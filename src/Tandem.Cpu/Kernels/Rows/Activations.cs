@@ -214,6 +214,31 @@ internal readonly struct GeluErfActivation : IActivation
     }
 }
 
+/// <summary>max(x, 0), slope 0 at 0. NaN passes through.</summary>
+internal readonly struct ReluActivation : IActivation
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Value(float x) => x < 0f ? 0f : x;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Value(Vector256<float> x) =>
+        Vector256.ConditionalSelect(Vector256.LessThan(x, Vector256<float>.Zero), Vector256<float>.Zero, x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Value(float x, out float slope)
+    {
+        slope = x > 0f ? 1f : 0f;
+        return Value(x);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Value(Vector256<float> x, out Vector256<float> slope)
+    {
+        slope = Vector256.ConditionalSelect(Vector256.GreaterThan(x, Vector256<float>.Zero), Vector256<float>.One, Vector256<float>.Zero);
+        return Value(x);
+    }
+}
+
 /// <summary>max(x, 0)^2 (So et al., 2021). NaN passes through.</summary>
 internal readonly struct Relu2Activation : IActivation
 {

@@ -12,7 +12,17 @@ internal static unsafe class Bias
             Elementwise.Add(0, n, x + (t * n), bias, y + (t * n));
     }
 
-    /// <summary>Scalar twin of <see cref="Add"/>.</summary>
+    /// <summary>y[t, c] += bias[c] for the rows and columns of a tile of y [rows, n].</summary>
+    internal static void Add(Tile tile, int n, float* y, float* bias)
+    {
+        for (long t = tile.FirstRow; t < tile.LastRow; t++)
+        {
+            float* row = y + (t * n);
+            Elementwise.Add(tile.FirstColumn, tile.LastColumn - tile.FirstColumn, row, bias, row);
+        }
+    }
+
+    /// <summary>Scalar twin of <see cref="Add(int, int, int, float*, float*, float*)"/>.</summary>
     internal static void AddScalar(int firstRow, int numRows, int n, float* x, float* bias, float* y)
     {
         for (long t = firstRow; t < (long)firstRow + numRows; t++)

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Tandem.Cpu;
 
-/// <summary>Takes some rows out of an array of rows, and puts gradients back.</summary>
+/// <summary>Takes some rows or columns out of an array of rows, and puts gradients back.</summary>
 internal static unsafe class RowSelection
 {
     /// <summary>y[i, n] = x[selected[i], :] for i in [first, first + count).</summary>
@@ -32,6 +32,13 @@ internal static unsafe class RowSelection
             for (i++; i < numSelected && selected[i] == t; i++)
                 Elementwise.Add(0, n, row, dy + (i * n), row);
         }
+    }
+
+    /// <summary>Copies <paramref name="columns"/> columns of rows [firstRow, firstRow + numRows); the strides are floats from one row to the next.</summary>
+    internal static void CopyColumns(int firstRow, int numRows, int columns, float* x, long xStride, float* y, long yStride)
+    {
+        for (long t = firstRow; t < (long)firstRow + numRows; t++)
+            Elementwise.Copy(0, columns, x + (t * xStride), y + (t * yStride));
     }
 
     private static int LowerBound(int* ascending, int count, int value)

@@ -65,11 +65,7 @@ internal readonly unsafe struct StoredBF16 : IStoredFloat<ushort>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static Vector256<uint> Widen(ushort* source)
-    {
-        var eight = Vector128.Load(source);
-        return Vector256.Create(Vector128.WidenLower(eight), Vector128.WidenUpper(eight));
-    }
+    internal static Vector256<uint> Widen(ushort* source) => Vector256.WidenLower(Vector128.Load(source).ToVector256Unsafe());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void Narrow(Vector256<uint> value, ushort* destination) =>
@@ -102,11 +98,11 @@ internal readonly unsafe struct StoredF16 : IStoredFloat<ushort>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Load8(ushort* source)
     {
-        var h = StoredBF16.Widen(source);
-        var magnitude = h & Vector256.Create(0x7fffu);
-        var bits = (Vector256.ShiftLeft(magnitude, 13).AsSingle() * Vector256.Create(Rebias)).AsUInt32();
-        bits |= Vector256.GreaterThanOrEqual(magnitude.AsInt32(), Vector256.Create(0x7c00)).AsUInt32() & Vector256.Create(0x7f800000u);
-        return (bits | Vector256.ShiftLeft(h & Vector256.Create(0x8000u), 16)).AsSingle();
+        // Sign extension puts the sign where it belongs once the exponent is in place.
+        var bits = Vector256.ShiftLeft(Vector256.WidenLower(Vector128.Load((short*)source).ToVector256Unsafe()), 13) & Vector256.Create(unchecked((int)0x8fffe000));
+        var exponent = Vector256.Create(0x0f800000);
+        var infinite = Vector256.Equals(bits & exponent, exponent) & Vector256.Create(0x7f800000);
+        return ((bits.AsSingle() * Vector256.Create(Rebias)).AsInt32() | infinite).AsSingle();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,0 +1,45 @@
+using Tandem.Graph;
+
+namespace Tandem.Inference;
+
+/// <summary>Sizes of an engine.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>Rows of a step at the most.</summary>
+    public int MaxRows { get; init; } = 256;
+
+    /// <summary>Sequences of a step at the most.</summary>
+    public int MaxSequences { get; init; } = 64;
+
+    /// <summary>Rows of one prompt in one step at the most.</summary>
+    public int PrefillChunk { get; init; } = 256;
+
+    /// <summary>Longest sequence, prompt included; 0 is the model's own limit.</summary>
+    public int MaxLength { get; init; }
+
+    /// <summary>Tokens that the key/value cache can hold; 0 is four sequences of the longest kind. Memory is committed as blocks are used.</summary>
+    public int CacheTokens { get; init; }
+
+    /// <summary>Element type of keys and values: f32, bf16 or f16.</summary>
+    public DType CacheType { get; init; } = DType.F32;
+
+    /// <summary>Fusions; they change no bit.</summary>
+    public Graph.Passes.Fusions Fusions { get; init; } = Graph.Passes.Fusions.All;
+
+    /// <summary>Tokens that end a text; null takes those of the model's config.</summary>
+    public IReadOnlyList<int>? EosTokenIds { get; init; }
+
+    /// <summary>Refuses values outside their range, all at once.</summary>
+    /// <exception cref="TandemException">A value is out of range.</exception>
+    public void Validate()
+    {
+        var problems = new List<string>();
+        if (MaxRows < 1) problems.Add($"max_rows {MaxRows}, wanted 1 or more");
+        if (MaxSequences < 1) problems.Add($"max_sequences {MaxSequences}, wanted 1 or more");
+        if (PrefillChunk < 1) problems.Add($"prefill_chunk {PrefillChunk}, wanted 1 or more");
+        if (MaxLength < 0) problems.Add($"max_length {MaxLength}, wanted 0 (the model's) or more");
+        if (CacheTokens is < 0 or > int.MaxValue - BatchView.BlockTokens) problems.Add($"cache_tokens {CacheTokens}, wanted 0 (four of the longest sequences) or more");
+        if (CacheType is not (DType.F32 or DType.BF16 or DType.F16)) problems.Add($"cache_type {CacheType.Name()}, wanted f32, bf16 or f16");
+        if (problems.Count > 0) throw new TandemException("engine options: " + string.Join("; ", problems));
+    }
+}

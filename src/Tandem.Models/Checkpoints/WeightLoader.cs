@@ -1,0 +1,61 @@
+using System.Runtime.ExceptionServices;
+using Tandem.Graph;
+
+namespace Tandem.Models;
+
+/// <summary>Reads stored tensors into the memory of weights, converted and packed in pieces on all processors; a piece at a time exists as f32.</summary>
+internal static unsafe class WeightLoader
+{
+    private const long PieceElements = 1 << 18;
+
+    /// <summary>The type that all matrices are stored in where weights can have it, else f32.</summary>
+    public static DType CommonType(IReadOnlyList<StoredTensor> tensors)
+    {
+        DType?[] types = [.. tensors.Where(t => t.Shape.Rank > 1).Select(t => t.Type.ToDType()).Distinct()];
+        return types is [DType.BF16 or DType.F16] ? types[0]!.Value : DType.F32;
+    }
+
+    /// <summary>Fills each target, zeroed memory of its type, with the elements of its tensor.</summary>
+    public static void Load(IReadOnlyList<(StoredTensor Stored, TensorType Type, NativeBuffer Target)> weights)
+    {
+        var pieces = new List<(int Weight, long First, long Count)>();
+        for (int i = 0; i < weights.Count; i++)
+        {
+            long elements = weights[i].Type.Width, piece = PieceOf(weights[i].Type);
+            for (long first = 0; first < elements; first += piece) pieces.Add((i, first, Math.Min(piece, elements - first)));
+        }
+
+        try
+        {
+            Parallel.ForEach(
+                pieces,
+                () => new NativeBuffer(0),
+                (piece, _, rows) =>
+                {
+                    (StoredTensor stored, TensorType type, NativeBuffer target) = weights[piece.Weight];
+                    if (rows.Bytes < piece.Count * sizeof(float))
+                    {
+                        rows.Dispose();
+                        rows = new NativeBuffer(piece.Count * sizeof(float));
+                    }
+
+                    stored.CopyTo(DType.F32, rows.Pointer, piece.First, piece.Count, threads: 1);
+                    Layouts.Pack(type, new ReadOnlySpan<float>(rows.Pointer, checked((int)piece.Count)), piece.First, target.Pointer);
+                    return rows;
+                },
+                rows => rows.Dispose());
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+    }
+
+    // Whole groups of 16 rows, so that no two threads write to one panel's cache lines.
+    private static long PieceOf(TensorType type)
+    {
+        if (type.Dims.Length < 2) return PieceElements;
+        long group = 16 * Math.Max(1, type.Width / Math.Max(1, type.Dims[0]));
+        return Math.Max(1, PieceElements / group) * group;
+    }
+}

@@ -1,0 +1,104 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+
+namespace Tandem.Models;
+
+/// <summary>
+/// Canonical composition (UAX 15), with tables of our own since the runtime's are not there without ICU and say nothing about places.
+/// A composed character stands for the first of the characters that it was composed of; what a character decomposes into stands for that character.
+/// </summary>
+internal sealed class NfcNormalizer : Normalizer
+{
+    /// <inheritdoc/>
+    public override AlignedText Apply(AlignedText text)
+    {
+        if (Canonical.IsComposed(text.Text)) return text;
+        List<Item> items = Decompose(text.Text, out List<(int Start, int End)> characters);
+        Compose(items);
+        var built = new AlignedTextBuilder(text.Text.Length);
+        int next = 0;
+        foreach ((int codePoint, int change, _) in items)
+        {
+            // A character that is one more than there was stands for the one before it; one that replaces several swallows them.
+            int source = change > 0 ? Math.Max(0, next - 1) : Math.Min(next, characters.Count - 1);
+            if (change <= 0) next += 1 - change;
+            (int start, int end) = characters[source];
+            built.Append(codePoint, text.StartOf(start), text.EndOf(end - 1));
+        }
+
+        return built.Build();
+    }
+
+    /// <inheritdoc/>
+    public override void Write(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteString("type", "NFC");
+        json.WriteEndObject();
+    }
+
+    // Full decomposition in canonical order: runs of combining marks are sorted by class, equal ones in their order.
+    private static List<Item> Decompose(ReadOnlySpan<char> text, out List<(int Start, int End)> characters)
+    {
+        var items = new List<Item>(text.Length);
+        characters = new List<(int, int)>(text.Length);
+        int run = 0;
+        Span<int> parts = stackalloc int[Canonical.MaxParts];
+        for (int at = 0; at < text.Length;)
+        {
+            // Half a surrogate pair passes as it is.
+            int codePoint = Rune.DecodeFromUtf16(text[at..], out Rune rune, out int length) == OperationStatus.Done ? rune.Value : text[at];
+            characters.Add((at, at + length));
+            at += length;
+            int count = Canonical.Decompose(codePoint, parts);
+            for (int i = 0; i < count; i++)
+            {
+                int combining = Canonical.CombiningClass(parts[i]);
+                if (combining == 0)
+                {
+                    SortRun(items, run);
+                    run = items.Count + 1;
+                }
+
+                items.Add(new Item(parts[i], i == 0 ? 0 : 1, combining));
+            }
+        }
+
+        SortRun(items, run);
+        return items;
+    }
+
+    // A merge sort, since a hostile text may have a run of any length.
+    private static void SortRun(List<Item> items, int first)
+    {
+        bool sorted = true;
+        for (int i = first + 1; i < items.Count && sorted; i++) sorted = items[i - 1].Class <= items[i].Class;
+        if (sorted) return;
+        int k = first;
+        foreach (Item item in items.Skip(first).OrderBy(i => i.Class).ToArray()) items[k++] = item;
+    }
+
+    // Each mark joins the last starter unless a mark of its class or a higher one stands between.
+    private static void Compose(List<Item> items)
+    {
+        int starter = -1, written = 0, lastClass = -1;
+        foreach (Item item in items.ToArray())
+        {
+            if (starter >= 0 && lastClass < item.Class && Canonical.TryCompose(items[starter].CodePoint, item.CodePoint, out int composed))
+            {
+                items[starter] = new Item(composed, items[starter].Change + item.Change - 1, 0);
+                continue;
+            }
+
+            if (item.Class == 0) (starter, lastClass) = (written, -1);
+            else lastClass = item.Class;
+            items[written++] = item;
+        }
+
+        items.RemoveRange(written, items.Count - written);
+    }
+
+    // Change: 0 for a character in place of one, 1 for one more, -n for one in place of n + 1.
+    private readonly record struct Item(int CodePoint, int Change, int Class);
+}

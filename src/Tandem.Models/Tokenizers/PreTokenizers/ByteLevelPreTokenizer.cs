@@ -1,0 +1,35 @@
+using System.Text.Json;
+
+namespace Tandem.Models;
+
+/// <summary>GPT-2's words, or the text as one piece where an earlier part cut it. The bytes themselves are the model's business.</summary>
+internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, bool trimOffsets = true) : PreTokenizer
+{
+    /// <inheritdoc/>
+    public override bool AddsPrefixSpace => addPrefixSpace;
+
+    /// <inheritdoc/>
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    {
+        if (useRegex) Gpt2Pattern.Instance.Cut(text, piece, pieces);
+        else pieces.Add(piece);
+    }
+
+    /// <inheritdoc/>
+    public override void Write(Utf8JsonWriter json) => WriteByteLevel(json, addPrefixSpace, trimOffsets, useRegex);
+
+    /// <summary>Reads the part.</summary>
+    public static ByteLevelPreTokenizer Parse(JsonElement part, string place) => new(
+        PartJson.Bool(part, place, "add_prefix_space", true), PartJson.Bool(part, place, "use_regex", true), PartJson.Bool(part, place, "trim_offsets", true));
+
+    /// <summary>Writes a part of type ByteLevel, which pre-tokenizer, post-processor and decoder share.</summary>
+    public static void WriteByteLevel(Utf8JsonWriter json, bool addPrefixSpace, bool trimOffsets, bool useRegex)
+    {
+        json.WriteStartObject();
+        json.WriteString("type", "ByteLevel");
+        json.WriteBoolean("add_prefix_space", addPrefixSpace);
+        json.WriteBoolean("trim_offsets", trimOffsets);
+        json.WriteBoolean("use_regex", useRegex);
+        json.WriteEndObject();
+    }
+}

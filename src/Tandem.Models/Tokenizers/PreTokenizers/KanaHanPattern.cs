@@ -1,0 +1,13 @@
+namespace Tandem.Models;
+
+/// <summary>DeepSeek's second cut: runs of common Han characters, hiragana and katakana.</summary>
+internal sealed class KanaHanPattern(string source) : SplitPattern(source)
+{
+    /// <inheritdoc/>
+    public override int Match(ReadOnlySpan<char> text, int at)
+    {
+        int end = at;
+        while (end < text.Length && text[end] is (>= '\u4e00' and <= '\u9fa5') or (>= '\u3040' and <= '\u30ff')) end++;
+        return end - at;
+    }
+}

@@ -1,0 +1,15 @@
+namespace Tandem.Models;
+
+/// <summary>Runs of numbers (\p{N}) of a limited length.</summary>
+internal sealed class NumberPattern(string source, int max) : SplitPattern(source)
+{
+    /// <inheritdoc/>
+    public override int Match(ReadOnlySpan<char> text, int at) => RunEnd(text, at, max) - at;
+
+    /// <summary>End of the run of at most <paramref name="max"/> numbers that starts at <paramref name="at"/>.</summary>
+    public static int RunEnd(ReadOnlySpan<char> text, int at, int max)
+    {
+        for (int i = 0; i < max && at < text.Length && CharClasses.At(text, at, out int length) == CharClass.Number; i++) at += length;
+        return at;
+    }
+}

@@ -1,0 +1,80 @@
+namespace Tandem.Models;
+
+/// <summary>
+/// A regular expression of published tokenizers as a scanner written by hand, over code points and in linear time: a general engine on UTF-16 would cut
+/// characters outside the basic plane in halves and may need quadratic time on long runs of white space.
+/// </summary>
+internal abstract class SplitPattern(string source)
+{
+    /// <summary>White space up to its last line break; else without its last character when something follows; else all of it.</summary>
+    protected const string SpaceTail = @"\s*[\r\n]+|\s+(?!\S)|\s+";
+
+    private static readonly SplitPattern[] Known =
+    [
+        Gpt2Pattern.Instance,
+        new WordPattern($@"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{SpaceTail}", 3),
+        new WordPattern($@"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{SpaceTail}", 1),
+        new WordPattern($@"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{SpaceTail}", 1, marksAreLetters: true),
+        new WordPattern(@"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+", 3),
+        new NumberPattern(@"\p{N}{1,3}", 3),
+        new NumberPattern(@"\p{N}", 1),
+        new NumberPattern(@"\p{N}+", int.MaxValue),
+        new KanaHanPattern("[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"),
+        new DeepSeekPattern($@"[!\""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{{|}}~][A-Za-z]+|[^\r\n\p{{L}}\p{{P}}\p{{S}}]?[\p{{L}}\p{{M}}]+| ?[\p{{P}}\p{{S}}]+[\r\n]*|{SpaceTail}"),
+    ];
+
+    /// <summary>The expression as it stands in files.</summary>
+    public string Source => source;
+
+    /// <summary>Length of the match that starts at <paramref name="at"/>, 0 if there is none.</summary>
+    public abstract int Match(ReadOnlySpan<char> text, int at);
+
+    /// <summary>Appends the pieces of a piece: matches and what lies between them.</summary>
+    public void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    {
+        ReadOnlySpan<char> part = text.Slice(piece.Start, piece.Length);
+        int gap = 0;
+        for (int at = 0; at < part.Length;)
+        {
+            int length = Match(part, at);
+            if (length == 0)
+            {
+                CharClasses.At(part, at, out length);
+                at += length;
+                continue;
+            }
+
+            if (gap < at) pieces.Add(new Piece(piece.Start + gap, at - gap));
+            pieces.Add(new Piece(piece.Start + at, length));
+            gap = at += length;
+        }
+
+        if (gap < part.Length) pieces.Add(new Piece(piece.Start + gap, part.Length - gap));
+    }
+
+    /// <summary>The scanner of an expression.</summary>
+    /// <exception cref="TandemException">It is none of the known ones.</exception>
+    public static SplitPattern Find(string source, string place)
+    {
+        foreach (SplitPattern pattern in Known)
+            if (pattern.Source == source) return pattern;
+        throw new TandemException($"{place}: '{source}' is not supported; there are the patterns of GPT-2, Llama 3, Qwen2, cl100k and DeepSeek V3: {string.Join("   ", Known.Select(k => $"'{k.Source}'"))}");
+    }
+
+    /// <summary>The match of <see cref="SpaceTail"/> at a white space character.</summary>
+    protected static int MatchSpace(ReadOnlySpan<char> text, int at)
+    {
+        int end = at, lastBreak = -1;
+        for (; end < text.Length && CharClasses.At(text, end, out _) == CharClass.Space; end++)
+            if (text[end] is '\r' or '\n') lastBreak = end;
+        if (lastBreak >= 0) return lastBreak + 1 - at;
+        return end == text.Length || end - at == 1 ? end - at : end - at - 1;
+    }
+
+    /// <summary>End of a run of line breaks.</summary>
+    protected static int SkipLineBreaks(ReadOnlySpan<char> text, int at)
+    {
+        while (at < text.Length && text[at] is '\r' or '\n') at++;
+        return at;
+    }
+}

@@ -1,0 +1,69 @@
+using System.Buffers;
+
+namespace Tandem.Models;
+
+/// <summary>Finds added tokens in a text, leftmost first and the longest at each place, by a trie over UTF-16 units.</summary>
+internal sealed class AddedTokenMatcher
+{
+    private readonly Dictionary<long, int> _edges = [];
+    private readonly List<AddedToken?> _tokens = [null];
+    private readonly SearchValues<char> _first;
+
+    /// <summary>Makes a matcher of tokens and the texts they are found as.</summary>
+    public AddedTokenMatcher(IEnumerable<(AddedToken Token, string Text)> tokens)
+    {
+        var first = new HashSet<char>();
+        foreach ((AddedToken token, string text) in tokens)
+        {
+            int node = 0;
+            first.Add(text[0]);
+            foreach (char c in text)
+            {
+                if (!_edges.TryGetValue(Edge(node, c), out int child))
+                {
+                    child = _edges[Edge(node, c)] = _tokens.Count;
+                    _tokens.Add(null);
+                }
+
+                node = child;
+            }
+
+            _tokens[node] = token;
+        }
+
+        _first = SearchValues.Create([.. first]);
+    }
+
+    /// <summary>The next match in <paramref name="text"/> from <paramref name="from"/> on, or null.</summary>
+    public AddedToken? Find(ReadOnlySpan<char> text, int from, out int at, out int length)
+    {
+        for (at = from; at < text.Length; at++)
+        {
+            int skip = text[at..].IndexOfAny(_first);
+            if (skip < 0) break;
+            at += skip;
+            if (Longest(text, at, out length) is { } token) return token;
+        }
+
+        at = text.Length;
+        length = 0;
+        return null;
+    }
+
+    private static long Edge(int node, char c) => ((long)node << 16) | c;
+
+    private AddedToken? Longest(ReadOnlySpan<char> text, int at, out int length)
+    {
+        AddedToken? longest = null;
+        length = 0;
+        int node = 0;
+        for (int i = at; i < text.Length && _edges.TryGetValue(Edge(node, text[i]), out node); i++)
+        {
+            if (_tokens[node] is not { } token) continue;
+            longest = token;
+            length = i + 1 - at;
+        }
+
+        return longest;
+    }
+}

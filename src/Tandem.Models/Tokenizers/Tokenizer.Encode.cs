@@ -1,0 +1,178 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Tandem.Models;
+
+/// <content>The walk of a text through the parts.</content>
+public sealed partial class Tokenizer
+{
+    // Pieces of the text that a thread encodes; kept, so that a text costs no list.
+    [ThreadStatic]
+    private static List<Piece>? t_pieces;
+
+    /// <summary>Token ids of a text, without special tokens around it.</summary>
+    public int[] Encode(string text, SpecialTokens special = SpecialTokens.AsText) => Encode(text, addSpecial: false, special);
+
+    /// <summary>Token ids of a text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="addSpecial">Whether the post-processor puts its special tokens around the text, such as one that begins a text.</param>
+    /// <param name="special">What becomes of the text of special tokens. Text of users should not be parsed.</param>
+    /// <exception cref="TandemException">The text has a special token and those are forbidden.</exception>
+    public int[] Encode(string text, bool addSpecial, SpecialTokens special = SpecialTokens.AsText)
+    {
+        var ids = new List<int>((text.Length / 3) + 8);
+        if (!addSpecial || Parts.PostProcessor == null)
+        {
+            Encode(text, ids, special);
+            return [.. ids];
+        }
+
+        foreach (TemplatePart part in Parts.PostProcessor.Single)
+        {
+            if (part.Sequence == 0) Encode(text, ids, special);
+            else ids.AddRange(part.Ids);
+        }
+
+        return [.. ids];
+    }
+
+    /// <summary>Appends the token ids of a text, without special tokens around it.</summary>
+    /// <exception cref="TandemException">The text has a special token and those are forbidden.</exception>
+    public void Encode(ReadOnlySpan<char> text, List<int> ids, SpecialTokens special = SpecialTokens.AsText) => EncodeText(text, new Output(ids, null), special);
+
+    /// <summary>Tokens of a text, or of two, with their places in the text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="pair">A second text, or null.</param>
+    /// <param name="addSpecial">Whether the post-processor puts its special tokens around.</param>
+    /// <param name="special">What becomes of the text of special tokens.</param>
+    /// <exception cref="TandemException">The text has a special token and those are forbidden.</exception>
+    public TokenEncoding EncodeWithOffsets(string text, string? pair = null, bool addSpecial = false, SpecialTokens special = SpecialTokens.AsText)
+    {
+        EncodedToken[][] sequences = [Sequence(text, 0, special), pair == null ? [] : Sequence(pair, 1, special)];
+        var tokens = new List<EncodedToken>();
+        TemplatePart[] template = (pair == null ? Parts.PostProcessor?.Single : Parts.PostProcessor?.Pair) ?? [new(0, 0, []), new(1, 0, [])];
+        foreach (TemplatePart part in template)
+        {
+            if (part.Sequence >= 0) tokens.AddRange(sequences[part.Sequence].Select(t => t with { TypeId = part.TypeId }));
+            else if (addSpecial) tokens.AddRange(part.Ids.Select(id => new EncodedToken(id, TokenText(id), 0, 0, -1, part.TypeId)));
+        }
+
+        return pair == null ? new TokenEncoding(tokens, text) : new TokenEncoding(tokens, text, pair);
+    }
+
+    private EncodedToken[] Sequence(string text, int sequence, SpecialTokens special)
+    {
+        var output = new Output([], []);
+        EncodeText(text, output, special);
+        return [.. output.Tokens!.Select((t, i) => Parts.PostProcessor?.Trim(t with { Sequence = sequence }, i == 0, text) ?? t with { Sequence = sequence })];
+    }
+
+    private void EncodeText(ReadOnlySpan<char> text, Output output, SpecialTokens special) => CutTokens(new AlignedText(text, 0), output, special, _rawTokens, normalized: false);
+
+    // Added tokens become ids; what lies between goes on: after the raw ones to the normalizer and the normalized tokens, after those to the words.
+    private void CutTokens(AlignedText text, Output output, SpecialTokens special, AddedTokenMatcher matcher, bool normalized)
+    {
+        int done = 0, from = 0;
+        while (matcher.Find(text.Text, from, out int at, out int length) is { } token)
+        {
+            int start = at, end = from = at + length;
+            if ((token.Special && special == SpecialTokens.AsText) || (token.SingleWord && !StandsAlone(text.Text, start, end))) continue;
+            if (token.Special && special == SpecialTokens.Forbid)
+                throw new TandemException($"the text has the special token '{token.Content}' at {text.StartOf(at)}, which is not allowed here");
+            while (token.LeftStrip && start > done && char.IsWhiteSpace(text.Text[start - 1])) start--;
+            while (token.RightStrip && end < text.Text.Length && char.IsWhiteSpace(text.Text[end])) end++;
+            if (start > done) GoOn(text.Slice(done, start - done), output, special, normalized);
+            output.Add(token.Id, text.Slice(start, end - start));
+            done = end;
+            from = Math.Max(from, done);
+        }
+
+        if (done < text.Text.Length) GoOn(done == 0 ? text : text.Slice(done, text.Text.Length - done), output, special, normalized);
+    }
+
+    private void GoOn(AlignedText text, Output output, SpecialTokens special, bool normalized)
+    {
+        if (normalized) EncodeWords(text, output);
+        else CutTokens(Parts.Normalizer == null ? text : Parts.Normalizer.Apply(text), output, special, _normalizedTokens, normalized: true);
+    }
+
+    private void EncodeWords(AlignedText text, Output output)
+    {
+        if (text.Text.IsEmpty) return;
+        if (Parts.PreTokenizer is not { } preTokenizer)
+        {
+            EncodeWord(text, output);
+            return;
+        }
+
+        if (preTokenizer.AddsPrefixSpace && text.Text[0] != ' ')
+        {
+            CharClasses.At(text.Text, 0, out int length);
+            var prefixed = new AlignedTextBuilder(text.Text.Length + 1);
+            prefixed.Append(' ', text.StartOf(0), text.EndOf(length - 1));
+            prefixed.Append(text);
+            text = prefixed.Build();
+        }
+
+        List<Piece> pieces = t_pieces ??= [];
+        pieces.Clear();
+        preTokenizer.Cut(text.Text, new Piece(0, text.Text.Length), pieces);
+        foreach (Piece piece in pieces) EncodeWord(text.Slice(piece.Start, piece.Length), output);
+        if (pieces.Capacity > 1 << 16) t_pieces = null;
+    }
+
+    private void EncodeWord(AlignedText word, Output output)
+    {
+        int first = output.Ids.Count;
+        Model.Encode(word.Text, output.Ids);
+        if (output.Tokens != null) Place(word, CollectionsMarshal.AsSpan(output.Ids)[first..], output.Tokens);
+    }
+
+    // Tokens are runs of the word's bytes: each stands for the characters that any of its bytes belongs to.
+    private void Place(AlignedText word, ReadOnlySpan<int> ids, List<EncodedToken> tokens)
+    {
+        int at = 0, atByte = 0, token = 0;
+        foreach (int id in ids)
+        {
+            int endByte = token + _bytes[id].Length;
+            int size = CharacterAt(word.Text, at, out int length);
+            while (atByte + size <= token)
+            {
+                (at, atByte) = (at + length, atByte + size);
+                size = CharacterAt(word.Text, at, out length);
+            }
+
+            int start = at;
+            while (atByte + size < endByte)
+            {
+                (at, atByte) = (at + length, atByte + size);
+                size = CharacterAt(word.Text, at, out length);
+            }
+
+            tokens.Add(new EncodedToken(id, TokenText(id), word.StartOf(start), word.EndOf(at + length - 1), 0, 0));
+            token = endByte;
+        }
+    }
+
+    private static int CharacterAt(ReadOnlySpan<char> text, int at, out int length)
+    {
+        // Half a surrogate pair is encoded as U+FFFD.
+        Rune.DecodeFromUtf16(text[at..], out Rune rune, out length);
+        return rune.Utf8SequenceLength;
+    }
+
+    private static bool StandsAlone(ReadOnlySpan<char> text, int start, int end) =>
+        (start == 0 || !IsWord(CharClasses.Before(text, start), text[start - 1])) && (end == text.Length || !IsWord(CharClasses.At(text, end, out _), text[end]));
+
+    private static bool IsWord(CharClass kind, char c) => (kind & (CharClass.Letter | CharClass.Number | CharClass.Mark)) != 0 || c == '_';
+
+    /// <summary>Where tokens go: ids always, places where they are wanted.</summary>
+    private sealed record Output(List<int> Ids, List<EncodedToken>? Tokens)
+    {
+        public void Add(int id, AlignedText text)
+        {
+            Ids.Add(id);
+            Tokens?.Add(new EncodedToken(id, text.Text.ToString(), text.StartOf(0), text.EndOf(text.Text.Length - 1), 0, 0));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+using System.Text.Json;
+using Tandem.Models;
+
+namespace Tandem.Conformance.Kinds;
+
+/// <summary>
+/// Tokenizer goldens: a folder with a <c>tokenizer.json</c> and files of rows, each file a case. Whether a tokenizer is supported is the loader's word.
+/// Rows in <c>on_visible/NAME.cases.jsonl</c> are for the tokenizer NAME of the shared goldens.
+/// </summary>
+internal static class TokenizerCases
+{
+    private static readonly string[] RowFiles = ["cases.jsonl", "pairs.jsonl", "stream.jsonl"];
+
+    /// <summary>Runs all cases of a folder and its subfolders.</summary>
+    public static void Run(CaseFolder folder, RunContext context)
+    {
+        folder = context.OverShared(folder);
+        switch (folder.Leaf)
+        {
+            case RunContext.OnVisible: RunOnVisible(folder, context); break;
+            case "units": TokenizerUnitCases.Run(folder, context); break;
+            case "training": TokenizerTrainingCases.Run(folder, context); break;
+            default:
+                RunRows(folder, folder, "", context);
+                RunNamedRows(folder, context);
+                break;
+        }
+
+        foreach (CaseFolder sub in folder.Folders) Run(sub, context);
+    }
+
+    // The rows of files PREFIXcases.jsonl and so on in one folder, for the tokenizer in another.
+    private static void RunRows(CaseFolder rows, CaseFolder tokenizer, string prefix, RunContext context)
+    {
+        string[] files = [.. RowFiles.Select(f => prefix + f).Where(rows.Has)];
+        if (files.Length == 0) return;
+        tokenizer.Claim("tokenizer_config.json");
+        using var loaded = new LoadedTokenizer(tokenizer);
+        foreach (string file in files)
+        {
+            Action<Tokenizer, JsonElement[], Checks> compare = file[prefix.Length..] switch
+            {
+                "cases.jsonl" => TokenizerRows.CompareTexts,
+                "pairs.jsonl" => TokenizerRows.ComparePairs,
+                _ => TokenizerRows.CompareStreams,
+            };
+            context.Report.Case($"{rows.Name}/{file}", checks =>
+            {
+                rows.Claim(file);
+                compare(loaded.Get(), rows.JsonLines(file), checks);
+            });
+        }
+    }
+
+    // spm_models/X.cases.jsonl beside X.model, tiktoken/X.cases.jsonl beside X.tiktoken.
+    private static void RunNamedRows(CaseFolder folder, RunContext context)
+    {
+        const string suffix = ".cases.jsonl";
+        foreach (string file in folder.Files.Where(f => f.EndsWith(suffix, StringComparison.Ordinal)))
+        {
+            string name = file[..^suffix.Length];
+            string feature = folder.CanRead(name + ".model") ? "SentencePiece model" : folder.CanRead(name + ".tiktoken") ? "tiktoken" : "not stored";
+            foreach (string part in (string[])[suffix, ".model", ".info.json", ".tiktoken", ".json"]) folder.Claim(name + part);
+            context.Report.Case($"{folder.Name}/{file}", _ => throw new UnsupportedException(feature));
+        }
+    }
+
+    private static void RunOnVisible(CaseFolder folder, RunContext context)
+    {
+        CaseFolder? shared = context.SharedKind("tokenizers");
+        foreach (IGrouping<string, string> named in folder.Files.GroupBy(NameOf).Where(g => g.Key.Length > 0))
+        {
+            string path = named.Key.Replace('.', '/');
+            if (path.Split('/')[0] is "spm_models" or "tiktoken")
+            {
+                string feature = path.StartsWith("tiktoken", StringComparison.Ordinal) ? "tiktoken" : "SentencePiece model";
+                Refuse(folder, named, () => new UnsupportedException(feature), context);
+            }
+            else if (path.Split('/').Aggregate(shared, (at, name) => at?.Sub(name)) is { HasAny: true } tokenizer)
+            {
+                RunRows(folder, tokenizer, named.Key + ".", context);
+            }
+            else
+            {
+                Refuse(folder, named, () => new TandemException($"no tokenizers/{path} in the shared goldens '{context.Shared}' (see --shared)"), context);
+            }
+        }
+    }
+
+    private static void Refuse(CaseFolder folder, IEnumerable<string> files, Func<Exception> why, RunContext context)
+    {
+        foreach (string file in files)
+        {
+            folder.Claim(file);
+            context.Report.Case($"{folder.Name}/{file}", _ => throw why());
+        }
+    }
+
+    private static string NameOf(string file) =>
+        RowFiles.Where(r => file.EndsWith("." + r, StringComparison.Ordinal)).Select(r => file[..^(r.Length + 1)]).FirstOrDefault("");
+
+    /// <summary>A folder's tokenizer, read once; a refusal is repeated to every case.</summary>
+    private sealed class LoadedTokenizer(CaseFolder folder) : IDisposable
+    {
+        private readonly string _directory = Directory.CreateTempSubdirectory("tandem-conformance-").FullName;
+        private Tokenizer? _tokenizer;
+
+        public Tokenizer Get()
+        {
+            if (_tokenizer != null) return _tokenizer;
+            if (!folder.CanRead(TokenizerJson.FileName)) throw new UnsupportedException("not stored");
+            folder.CopyTo(_directory, [TokenizerJson.FileName]);
+            string path = Path.Combine(_directory, TokenizerJson.FileName);
+            try
+            {
+                return _tokenizer = TokenizerJson.Load(path);
+            }
+            catch (TandemException e) when (e.Message.Contains("not supported", StringComparison.Ordinal) || !IsByteLevel(path))
+            {
+                throw UnsupportedException.Of(e, path);
+            }
+        }
+
+        // Of what has no part over bytes the loader may find something else wrong first.
+        private static bool IsByteLevel(string path) => File.ReadAllText(path).Contains("\"ByteLevel\"", StringComparison.Ordinal);
+
+        public void Dispose() => Directory.Delete(_directory, recursive: true);
+    }
+}

@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Tandem.Integration.Tests;
+using Tandem.Models;
+using Xunit;
+
+namespace Tandem.Inference.Tests;
+
+/// <summary>The commands as users call them, as processes on a small model.</summary>
+public sealed class CommandTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("tandem-commands-").FullName;
+
+    public CommandTests()
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama(positions: 128));
+        model.Save(ModelFolder);
+        TokenizerJson.Save(Tokenizer.OfBytes(), Path.Combine(ModelFolder, TokenizerJson.FileName));
+    }
+
+    private string ModelFolder => Path.Combine(_folder, "model");
+
+    [Fact]
+    public void Generate_answers_many_prompts_in_order_as_json()
+    {
+        string prompts = Path.Combine(_folder, "prompts.jsonl");
+        File.WriteAllText(prompts, "{\"prompt\": \"one\"}\n\"two\"\n" + JsonSerializer.Serialize(new string('x', 300)) + "\n{\"prompt\": \"four\"}\n");
+        (int code, string output, string error) = Run("", "generate", ModelFolder, "--prompts", prompts, "--json", "--logprobs", "2", "--prompt-logprobs", "--max-tokens", "5", "--cache-type", "bf16", "--threads", "1");
+        Assert.Equal(1, code);
+        Assert.Contains("prompt 2: the prompt has 300 tokens", error, StringComparison.Ordinal);
+        Assert.Contains("tokens/s", error, StringComparison.Ordinal);
+        JsonElement[] rows = [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement)];
+        Assert.Equal(["one", "two", new string('x', 300), "four"], rows.Select(r => r.GetProperty("prompt").GetString()));
+        Assert.Equal(["length", "length", "error", "length"], rows.Select(r => r.GetProperty("finish_reason").GetString()));
+        Assert.Equal(5, rows[3].GetProperty("tokens").GetArrayLength());
+        Assert.Equal(2, rows[3].GetProperty("tokens")[0].GetProperty("top").GetArrayLength());
+        Assert.Equal(3, rows[3].GetProperty("prompt_logprobs").GetArrayLength());
+    }
+
+    [Fact]
+    public void Generate_continues_an_argument_or_standard_input_quietly()
+    {
+        string[] flags = ["--max-tokens", "8", "--seed", "3", "--quiet", "--threads", "1"];
+        (int code, string output, string error) = Run("", ["generate", ModelFolder, "Once", .. flags]);
+        Assert.Equal((0, ""), (code, error));
+        Assert.StartsWith("Once", output, StringComparison.Ordinal);
+        Assert.Equal(output, Run("Once", ["generate", ModelFolder, .. flags]).Output);
+    }
+
+    [Theory]
+    [InlineData("temperature -1", "--temperature", "-1")]
+    [InlineData("top_p 0", "--top-p", "0")]
+    [InlineData("wanted f32, bf16, f16", "--cache-type", "f8")]
+    public void Bad_values_are_named_without_a_stack_trace(string expected, params string[] flags)
+    {
+        (int code, _, string error) = Run("", ["generate", ModelFolder, "Once", .. flags]);
+        Assert.Equal(1, code);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Chat_keeps_the_conversation_and_obeys_commands()
+    {
+        string saved = Path.Combine(_folder, "chat.json");
+        string script = string.Join('\n', "/system Short.", "/temperature 0", "Hello", "What?", "/undo", $"/save {saved}", "/reset", $"/load {saved}", "/temperature x", "/nonsense", "/help", "/quit", "never");
+        (int code, string output, string error) = Run(script, "chat", ModelFolder, "--max-tokens", "4", "--threads", "1");
+        Assert.Equal(0, code);
+        Assert.Contains("1 turns", output, StringComparison.Ordinal);
+        Assert.Contains("'/nonsense' is no command", output, StringComparison.Ordinal);
+        Assert.Contains("/temperature 'x'", error, StringComparison.Ordinal);
+        JsonElement[] messages = [.. JsonDocument.Parse(File.ReadAllText(saved)).RootElement.EnumerateArray()];
+        Assert.Equal(["system", "user", "assistant"], messages.Select(m => m.GetProperty("role").GetString()));
+        Assert.Equal("Hello", messages[1].GetProperty("content").GetString());
+    }
+
+    [Fact]
+    public void Tokenizers_are_trained_and_shown()
+    {
+        string text = Path.Combine(_folder, "text.txt"), trained = Path.Combine(_folder, "trained");
+        File.WriteAllText(text, string.Concat(Enumerable.Repeat("low lower lowest <end>\n", 50)));
+        (int code, string output, string error) = Run("", "tokenizer", "train", trained, text, "--vocab-size", "280", "--special", "<end>");
+        Assert.True(code == 0, error);
+        Assert.Contains("tokens from 1,150 bytes", output, StringComparison.Ordinal);
+        (code, output, _) = Run("", "tokenize", trained, "low é<end>", "--json", "--parse-special");
+        Assert.Equal(0, code);
+        JsonElement tokens = JsonDocument.Parse(output).RootElement.GetProperty("tokens");
+        Assert.Equal("low", tokens[0].GetProperty("text").GetString());
+        Assert.Equal(0, tokens[tokens.GetArrayLength() - 1].GetProperty("id").GetInt32());
+        Assert.Equal(11, tokens[tokens.GetArrayLength() - 1].GetProperty("end").GetInt32());
+        Assert.Contains("low|", Run("", "tokenize", trained, "low é").Output, StringComparison.Ordinal);
+        Assert.Contains("wanted at least 257", Run("", "tokenizer", "train", trained, text, "--vocab-size", "100", "--special", "<end>").Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Ctrl_C_ends_cleanly_with_130()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are sent with kill");
+        string prompts = Path.Combine(_folder, "many.txt");
+        await File.WriteAllLinesAsync(prompts, Enumerable.Repeat("Once", 1_000_000), TestContext.Current.CancellationToken);
+        using Process process = Start("generate", ModelFolder, "--prompts", prompts, "--max-tokens", "20", "--threads", "1");
+        process.StandardInput.Close();
+        Task<string> error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.StartsWith("Once", await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        using (Process kill = Process.Start("kill", ["-INT", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+        await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(130, process.ExitCode);
+        Assert.DoesNotContain("   at ", await error, StringComparison.Ordinal);
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static (int Code, string Output, string Error) Run(string input, params string[] arguments)
+    {
+        using Process process = Start(arguments);
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, error.GetAwaiter().GetResult());
+    }
+
+    // The tests' own runtime and dependency files hold all that the command needs.
+    private static Process Start(params string[] arguments)
+    {
+        string own = Path.Combine(AppContext.BaseDirectory, "Tandem.Inference.Tests");
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in (string[])["exec", "--runtimeconfig", own + ".runtimeconfig.json", "--depsfile", own + ".deps.json", Path.Combine(AppContext.BaseDirectory, "tandem.dll"), .. arguments])
+            start.ArgumentList.Add(argument);
+        return Process.Start(start)!;
+    }
+}
