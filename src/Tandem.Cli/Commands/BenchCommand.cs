@@ -88,14 +88,15 @@ internal static class BenchCommand
     private static Option<T[]> List<T>(string name, string description, params T[] values) =>
         new(name) { Description = description, DefaultValueFactory = _ => values, AllowMultipleArgumentsPerToken = true };
 
-    private static Task<int> Report(ParseResult parse, Action<BenchReport, int, int> measure)
+    // On a thread of its own, so that Ctrl-C and SIGTERM end a long sample too: the parser's handler waits for a task, not for a call.
+    private static Task<int> Report(ParseResult parse, Action<BenchReport, int, int> measure) => Task.Run(() =>
     {
         int threads = WorkerCount(parse);
         var report = new BenchReport("tandem " + string.Join(' ', parse.Tokens.Select(t => t.Value)), threads);
         measure(report, threads, AtLeastOne("--repetitions", parse.GetValue(Repetitions)));
         report.Print(parse.GetValue(Json) ? ReportFormat.Json : parse.GetValue(Markdown) ? ReportFormat.Markdown : ReportFormat.Text);
-        return Task.FromResult(0);
-    }
+        return 0;
+    });
 
     private static int WorkerCount(ParseResult parse) => parse.GetValue(Threads) is var n && n == 0 ? Environment.ProcessorCount : AtLeastOne("--threads", n);
 
