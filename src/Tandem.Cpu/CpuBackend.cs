@@ -37,6 +37,7 @@ public sealed class CpuBackend : IBackend
         [typeof(GatherRows)] = new(n => new GatherRowsCall(n)),
         [typeof(LinearCrossEntropy)] = new(n => new LossHeadCall(n), LossHeadCall.ScratchBytes),
         [typeof(LinearCrossEntropyGrad)] = new(n => new LossHeadCall(n), LossHeadCall.ScratchBytes),
+        [typeof(SumUses)] = new(n => new ShardCall(n)),
         [typeof(MergeShards)] = new(n => new ShardCall(n)),
         [typeof(ParkShards)] = new(n => new ShardCall(n)),
         [typeof(GlobalNorm)] = new(n => new GlobalNormCall(n), GlobalNormCall.ScratchBytes),

@@ -9,6 +9,9 @@ public enum Stage : byte
     /// <summary>From losses to gradients.</summary>
     Backward,
 
+    /// <summary>Ends a logical data shard: gradients of a weight's several uses become one.</summary>
+    Close,
+
     /// <summary>Sums of two subtrees of logical data shards; the fragment's index is the level, 0 for two single shards.</summary>
     Merge,
 

@@ -7,7 +7,7 @@ namespace Tandem.Graph;
 public sealed class GradientBuilder
 {
     private readonly Dictionary<Value, Value> _gradients = [];
-    private readonly Dictionary<Value, Value> _accumulators = [];
+    private readonly Dictionary<Value, List<Value>> _accumulators = [];
     private readonly List<Value> _parameters = [];
     private readonly Func<Value, bool> _isTrained;
     private readonly HashSet<Value> _needed = [];
@@ -23,6 +23,10 @@ public sealed class GradientBuilder
 
     /// <summary>Name of a weight's gradient accumulator.</summary>
     public static string AccumulatorName(string parameter) => "grad." + parameter;
+
+    /// <summary>Whether a state accumulates a weight's gradient: that of its first use, or of another.</summary>
+    public static bool IsAccumulator(string state, string parameter) =>
+        state == AccumulatorName(parameter) || state.StartsWith(AccumulatorName(parameter) + "#", StringComparison.Ordinal);
 
     /// <summary>
     /// Adds the backward nodes of everything <paramref name="loss"/> depends on. The loss is a sum; its own gradient is 1.
@@ -46,8 +50,11 @@ public sealed class GradientBuilder
             if (node.Outputs.Any(builder._gradients.ContainsKey) && node.Inputs.Any(builder.Needs)) node.Op.Gradient(node, builder);
         }
 
+        graph.Fragment = Stage.Close;
+        graph.CurrentBlock = -1;
+        foreach (Value parameter in builder._parameters) builder.SumUses(parameter);
         (graph.Fragment, graph.CurrentBlock) = (fragment, block);
-        return builder._parameters.OrderBy(p => p.Id).Select(p => (p, builder._accumulators[p])).ToArray();
+        return builder._parameters.OrderBy(p => p.Id).Select(p => (p, builder._accumulators[p][0])).ToArray();
     }
 
     /// <summary>Whether anybody wants the gradient of this operand.</summary>
@@ -70,17 +77,27 @@ public sealed class GradientBuilder
     public void Add(Value input, string name, Value contribution) =>
         Accumulate(input, soFar => soFar == null ? contribution : Graph.Apply(new Ops.Add(), name + ".sum", soFar, contribution));
 
-    /// <summary>Continues a weight's accumulator: <paramref name="contribution"/> gets the accumulator so far and gives the next.</summary>
+    /// <summary>
+    /// Continues a weight's accumulator: <paramref name="contribution"/> gets the accumulator so far and gives the next. Each use of a weight has one of its own; they are added,
+    /// in the order in which the backward pass meets them, when a shard ends.
+    /// </summary>
     public void AccumulateParameter(Value parameter, Func<Value, Value> contribution)
     {
         if (!Needs(parameter)) return;
-        if (!_accumulators.TryGetValue(parameter, out Value? accumulator))
+        if (!_accumulators.TryGetValue(parameter, out List<Value>? uses))
         {
             _parameters.Add(parameter);
-            accumulator = Graph.State(AccumulatorName(parameter.Name), parameter.Type.With(DType.F32));
+            _accumulators[parameter] = uses = [];
         }
 
-        _accumulators[parameter] = contribution(accumulator);
+        string name = AccumulatorName(parameter.Name) + (uses.Count == 0 ? "" : $"#{uses.Count}");
+        uses.Add(contribution(Graph.State(name, parameter.Type.With(DType.F32))));
+    }
+
+    private void SumUses(Value parameter)
+    {
+        List<Value> uses = _accumulators[parameter];
+        foreach (Value other in uses[1..]) uses[0] = Graph.Apply(new Ops.SumUses(), parameter.Name + ".uses", uses[0], other);
     }
 
     private void MarkNeeded(Node[] forward)

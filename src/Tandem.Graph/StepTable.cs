@@ -39,10 +39,11 @@ public static class StepTable
         return [.. table];
     }
 
-    /// <summary>What follows a shard: it is the right half of as many subtrees as its number ends in ones; what is then complete is put aside, but for the last shard's.</summary>
+    /// <summary>What follows a shard: its end; then it is the right half of as many subtrees as its number ends in ones; what is then complete is put aside, but for the last shard's.</summary>
     public static IEnumerable<Fragment> AfterShard(int shard, int shards)
     {
         int merges = BitOperations.TrailingZeroCount(~(uint)shard);
+        yield return Stage.Close;
         for (int level = 0; level < merges; level++) yield return new Fragment(Stage.Merge, level);
         if (shard < shards - 1) yield return new Fragment(Stage.Park, merges);
     }

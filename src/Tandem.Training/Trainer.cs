@@ -82,6 +82,7 @@ public sealed unsafe class Trainer : IDisposable
     private readonly long* _random;
     private readonly (Value Parameter, Value Gradient)[] _trained;
     private readonly int _shards;
+    private readonly Fragment[][] _afterShard;
     private readonly double[] _parkedLosses;
     private double _loss;
     private long _valid;
@@ -115,6 +116,7 @@ public sealed unsafe class Trainer : IDisposable
         _lossScale = LossScaler == null ? null : (float*)_instance[AddLossScale.LossScale];
         _trained = [.. AddOptimizer.Trained(Plan.Graph)];
         _shards = options.LogicalShards;
+        _afterShard = [.. Enumerable.Range(0, _shards).Select(s => StepTable.AfterShard(s, _shards).ToArray())];
         _parkedLosses = new double[System.Numerics.BitOperations.Log2((uint)_shards)];
         ReadWeights();
         if (Plan.Graph.Inputs.Any(v => v.Name == DecoderInputs.Random)) _random = (long*)_instance[DecoderInputs.Random];
@@ -183,7 +185,7 @@ public sealed unsafe class Trainer : IDisposable
     public void EndShard()
     {
         if (_shard == _shards) throw new InvalidOperationException($"a step has {_shards} logical data shards, and all are done");
-        foreach (Fragment fragment in StepTable.AfterShard(_shard, _shards)) Combine(fragment);
+        foreach (Fragment fragment in _afterShard[_shard]) Combine(fragment);
         _shard++;
     }
 
@@ -203,7 +205,7 @@ public sealed unsafe class Trainer : IDisposable
                 case Stage.Backward:
                     Accumulate();
                     break;
-                case Stage.Merge or Stage.Park:
+                case Stage.Close or Stage.Merge or Stage.Park:
                     Combine(entry.Fragment);
                     break;
                 case Stage.Reduce:
@@ -221,15 +223,15 @@ public sealed unsafe class Trainer : IDisposable
     /// <summary>The gradient accumulated so far, a sum over tokens, in row-major order; null for a weight that has none.</summary>
     public float[]? Gradient(string parameter)
     {
-        foreach ((Value p, Value g) in _trained)
+        float[]? sum = null;
+        foreach (Value use in Plan.Graph.States.Where(v => GradientBuilder.IsAccumulator(v.Name, parameter)))
         {
-            if (p.Name != parameter) continue;
-            var rows = new float[g.Type.Width];
-            fixed (float* target = rows) Layouts.Unpack(g.Type, _instance[g], target);
-            return rows;
+            var rows = new float[use.Type.Width];
+            fixed (float* target = rows) Layouts.Unpack(use.Type, _instance[use], target);
+            sum = sum == null ? rows : [.. sum.Zip(rows, (a, b) => a + b)];
         }
 
-        return null;
+        return sum;
     }
 
     /// <summary>The moving average of a weight in row-major order; null for a weight that has none.</summary>
@@ -268,7 +270,8 @@ public sealed unsafe class Trainer : IDisposable
     /// <exception cref="TandemException">The learning rate is negative or not finite.</exception>
     public StepResult Update(double learningRate)
     {
-        if (_shards > 1 && _shard != _shards)
+        if (_shards == 1 && _shard == 0) EndShard();
+        if (_shard != _shards)
             throw new InvalidOperationException($"{_shard} of {_shards} logical data shards are done; each ends with {nameof(EndShard)}");
         _shard = 0;
         return Finish(learningRate);
@@ -279,7 +282,7 @@ public sealed unsafe class Trainer : IDisposable
     {
         _instance.Run(fragment, Batch.View, Batch.Sizes);
         if (fragment.Stage == Stage.Merge) _loss = _parkedLosses[fragment.Index] + _loss;
-        else (_parkedLosses[fragment.Index], _loss) = (_loss, 0);
+        else if (fragment.Stage == Stage.Park) (_parkedLosses[fragment.Index], _loss) = (_loss, 0);
     }
 
     private StepResult Finish(double learningRate)

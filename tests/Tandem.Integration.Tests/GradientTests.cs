@@ -26,7 +26,7 @@ public sealed unsafe class GradientTests
         Fill(trainer.Batch);
         trainer.Accumulate();
         ReferenceInterpreter twin = Twin(model, trainer.Plan.Graph, trainer.Batch);
-        twin.Run(Stage.Backward);
+        twin.Run(Stage.Close);
         foreach (string weight in model.WeightNames)
         {
             double[] expected = twin.Named(GradientBuilder.AccumulatorName(weight));
@@ -55,7 +55,7 @@ public sealed unsafe class GradientTests
         Fill(batch);
         ModelGraph graph = ModelGraphs.Train(model.Config, new TrainingGraph { Loss = new LinearCrossEntropy(0.1f, 0.01f) });
         ReferenceInterpreter twin = Twin(model, graph, batch);
-        twin.Run(Stage.Backward);
+        twin.Run(Stage.Close);
         foreach (string weight in model.WeightNames)
         {
             double[] gradient = twin.Named(GradientBuilder.AccumulatorName(weight));
@@ -73,7 +73,7 @@ public sealed unsafe class GradientTests
     {
         ReferenceInterpreter twin = Twin(model, graph, batch);
         twin.Bindings[name][index] += step;
-        twin.Run(Stage.Backward);
+        twin.Run(Stage.Close);
         return twin.Output(ModelGraphs.Loss)[0];
     }
 

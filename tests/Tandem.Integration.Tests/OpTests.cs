@@ -57,7 +57,7 @@ public sealed unsafe class OpTests
         using var batch = new Batch(64, 4, 16);
         ModelGraph graph = Build(Bodies[op], batch);
         ReferenceInterpreter twin = Twin(graph, batch);
-        twin.Run(Stage.Backward);
+        twin.Run(Stage.Close);
         foreach (Value parameter in graph.Parameters)
         {
             double[] gradient = twin.Named(GradientBuilder.AccumulatorName(parameter.Name));
@@ -103,8 +103,9 @@ public sealed unsafe class OpTests
         if (graph.Inputs.FirstOrDefault(v => v.Name == DecoderInputs.Random) is { } random) new long[] { 5, 17 }.CopyTo(new Span<long>(instance[random], 2));
         instance.Run(Stage.Forward, batch.View, batch.Sizes);
         instance.Run(Stage.Backward, batch.View, batch.Sizes);
+        instance.Run(Stage.Close, batch.View, batch.Sizes);
         ReferenceInterpreter twin = Twin(graph, batch);
-        twin.Run(Stage.Backward);
+        twin.Run(Stage.Close);
         double loss = twin.Output(ModelGraphs.Loss)[0];
         Assert.Equal(loss, *(double*)instance.Output(ModelGraphs.Loss), 1e-6 * loss);
         foreach (Value parameter in graph.Parameters)

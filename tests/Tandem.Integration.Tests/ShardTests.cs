@@ -79,10 +79,14 @@ public sealed class ShardTests
         string[] table = [.. StepTable.Accumulate(8, 8).Select(e => e.Microbatch < 0 ? e.Fragment.ToString() : $"{e.Fragment} {e.Microbatch}")];
         Assert.Equal(
             [
-                "forward 0", "backward 0", "park.0", "forward 1", "backward 1", "merge.0", "park.1",
-                "forward 2", "backward 2", "park.0", "forward 3", "backward 3", "merge.0", "merge.1", "park.2",
-                "forward 4", "backward 4", "park.0", "forward 5", "backward 5", "merge.0", "park.1",
-                "forward 6", "backward 6", "park.0", "forward 7", "backward 7", "merge.0", "merge.1", "merge.2",
+                "forward 0", "backward 0", "close", "park.0",
+                "forward 1", "backward 1", "close", "merge.0", "park.1",
+                "forward 2", "backward 2", "close", "park.0",
+                "forward 3", "backward 3", "close", "merge.0", "merge.1", "park.2",
+                "forward 4", "backward 4", "close", "park.0",
+                "forward 5", "backward 5", "close", "merge.0", "park.1",
+                "forward 6", "backward 6", "close", "park.0",
+                "forward 7", "backward 7", "close", "merge.0", "merge.1", "merge.2",
                 "reduce", "update",
             ],
             table);

@@ -17,11 +17,14 @@ public sealed class TrainerTests
         Assert.Equal(one, three);
     }
 
-    [Fact]
-    public void A_packed_batch_equals_its_documents_accumulated_one_by_one()
+    // A tied table has two uses, each with a chain over tokens of its own.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_packed_batch_equals_its_documents_accumulated_one_by_one(bool tied)
     {
-        float[][] packed = Gradients(t => Add(t, 0, 1, 2), t => t.Accumulate());
-        float[][] separate = Gradients(t =>
+        float[][] packed = Gradients(tied, t => Add(t, 0, 1, 2), t => t.Accumulate());
+        float[][] separate = Gradients(tied, t =>
         {
             Add(t, 0);
             t.Accumulate();
@@ -31,7 +34,7 @@ public sealed class TrainerTests
         }, t => t.Accumulate());
         Assert.Equal(packed, separate);
 
-        float[][] unmasked = Gradients(t =>
+        float[][] unmasked = Gradients(tied, t =>
         {
             int[] all = [.. TinyModels.Tokens(21, 0), .. TinyModels.Tokens(32, 1), .. TinyModels.Tokens(9, 2)];
             t.Batch.AddDocument(all, TinyModels.NextTokens(all));
@@ -117,9 +120,9 @@ public sealed class TrainerTests
         return [.. model.WeightNames.Select(model.Get)];
     }
 
-    private static float[][] Gradients(Action<Trainer> fill, Action<Trainer> last)
+    private static float[][] Gradients(bool tied, Action<Trainer> fill, Action<Trainer> last)
     {
-        using Model model = TinyModels.Initialized(TinyModels.Llama());
+        using Model model = TinyModels.Initialized(TinyModels.Llama(tied));
         using var team = new ThreadTeam(2);
         using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 64, MaxDocuments = 4 });
         fill(trainer);

@@ -59,6 +59,14 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 }
 
                 break;
+            case SumUses:
+                for (int pair = 0; pair < n.Inputs.Count; pair += 2)
+                {
+                    for (int i = 0; i < In(pair).Length; i++) In(pair)[i] += In(pair + 1)[i];
+                    In(pair + 1).AsSpan().Clear();
+                }
+
+                break;
             case Add:
                 Set(n, 0, [.. In(0).Zip(In(1), (a, b) => a + b)]);
                 break;

@@ -1,20 +1,24 @@
+using Tandem.Graph;
 using Tandem.Graph.Ops;
 
 namespace Tandem.Cpu;
 
-/// <summary>Items are runs of elements over all pairs of tensors: the right subtree's sum and the left one's, or an accumulator and the place where it is put aside.</summary>
+/// <summary>
+/// Items are runs of elements over all pairs of tensors: the right subtree's sum and the left one's, an accumulator and the place where it is put aside, or an accumulator and
+/// that of another use of the weight.
+/// </summary>
 internal sealed unsafe class ShardCall : KernelCall
 {
     private const long ElementsPerItem = 65536;
 
     private readonly BoundNode _node;
-    private readonly bool _merge;
+    private readonly Op _op;
     private readonly long[] _firstItem;
 
     public ShardCall(BoundNode node)
     {
         _node = node;
-        _merge = node.Node.Op is MergeShards;
+        _op = node.Node.Op;
         _firstItem = new long[(node.NumInputs / 2) + 1];
         for (int i = 0; i + 1 < _firstItem.Length; i++) _firstItem[i + 1] = _firstItem[i] + ((Elements(i) + ElementsPerItem - 1) / ElementsPerItem);
     }
@@ -27,15 +31,21 @@ internal sealed unsafe class ShardCall : KernelCall
         while (_firstItem[pair + 1] <= item) pair++;
         long first = (item - _firstItem[pair]) * ElementsPerItem;
         int count = (int)Math.Min(ElementsPerItem, Elements(pair) - first);
-        float* sum = _node.In(2 * pair) + first, aside = _node.In((2 * pair) + 1) + first;
-        if (_merge)
+        float* sum = _node.In(2 * pair) + first, other = _node.In((2 * pair) + 1) + first;
+        switch (_op)
         {
-            Elementwise.Add(0, count, aside, sum, sum);
-            return;
+            case MergeShards:
+                Elementwise.Add(0, count, other, sum, sum);
+                break;
+            case SumUses:
+                Elementwise.Add(0, count, sum, other, sum);
+                new Span<float>(other, count).Clear();
+                break;
+            default:
+                new ReadOnlySpan<float>(sum, count).CopyTo(new Span<float>(other, count));
+                new Span<float>(sum, count).Clear();
+                break;
         }
-
-        new ReadOnlySpan<float>(sum, count).CopyTo(new Span<float>(aside, count));
-        new Span<float>(sum, count).Clear();
     }
 
     private long Elements(int pair) => _node.InType(2 * pair).RowBytes / sizeof(float);

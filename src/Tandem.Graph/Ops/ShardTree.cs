@@ -35,6 +35,29 @@ public sealed record ParkShards : Op
     }
 }
 
+/// <summary>
+/// Adds the gradient of another use of a weight (an output head that is the embedding table): for each pair of operands (accumulator, other use's accumulator) the first
+/// becomes their sum and the second zero. Each use has a chain over tokens of its own, so that the sum does not depend on how tokens are cut into microbatches.
+/// </summary>
+public sealed record SumUses : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "sum-uses";
+
+    /// <inheritdoc/>
+    public override int InPlaceInput(int output) => output;
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(IReadOnlyList<Value> inputs)
+    {
+        ShardPairs.Check(this, inputs);
+        return [.. inputs.Select(v => v.Type)];
+    }
+
+    /// <inheritdoc/>
+    public override long Flops(Node node, StepSizes sizes) => node.Outputs.Sum(v => v.Type.Width) / 2;
+}
+
 internal static class ShardPairs
 {
     /// <summary>The first of each pair, after a check that both have one type.</summary>

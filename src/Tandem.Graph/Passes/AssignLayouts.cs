@@ -20,12 +20,11 @@ public static class AssignLayouts
             }
         }
 
-        // A weight and its gradient share one layout, so that the optimizer is one pass over both.
-        Dictionary<string, Value> states = graph.States.ToDictionary(s => s.Name);
-        foreach (Value parameter in graph.Parameters)
+        // A weight and its gradients share one layout, so that the optimizer is one pass over both.
+        Dictionary<string, Value> parameters = graph.Parameters.ToDictionary(p => GradientBuilder.AccumulatorName(p.Name));
+        foreach (Value state in graph.States)
         {
-            if (states.TryGetValue(GradientBuilder.AccumulatorName(parameter.Name), out Value? accumulator) && wanted.TryGetValue(parameter, out Layout layout))
-                wanted[accumulator] = layout;
+            if (parameters.TryGetValue(state.Name.Split('#')[0], out Value? parameter) && wanted.TryGetValue(parameter, out Layout layout)) wanted[state] = layout;
         }
 
         return new GraphCopy(graph, v => wanted.TryGetValue(v, out Layout layout) ? v.Type.With(layout) : v.Type).CopyAll();

@@ -39,6 +39,7 @@ public sealed unsafe class SinkGraphTests
         {
             instance.Run(Stage.Forward, batch.View, batch.Sizes);
             instance.Run(Stage.Backward, batch.View, batch.Sizes);
+            instance.Run(Stage.Close, batch.View, batch.Sizes);
             float* actual = (float*)instance[GradientBuilder.AccumulatorName("sinks")];
             for (int h = 0; h < Spec.NumHeads; h++)
                 Assert.Equal(pass * expected[h], actual[h], 1e-5);
@@ -64,7 +65,7 @@ public sealed unsafe class SinkGraphTests
         var twin = new ReferenceInterpreter(graph, batch.View);
         foreach ((string name, double[] values) in bindings)
             twin.Bindings[name] = values;
-        twin.Run(Stage.Backward);
+        twin.Run(Stage.Close);
         return twin;
     }
 

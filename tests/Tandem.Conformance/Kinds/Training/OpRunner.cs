@@ -73,6 +73,7 @@ internal sealed unsafe class OpRunner(RunContext context, int numRows) : IDispos
         foreach ((Value value, float[]? floats, int[]? ints) in _data) Fill(graph, value, floats, ints);
         _instance.Run(Stage.Forward, _batch.View, _batch.Sizes);
         _instance.Run(Stage.Backward, _batch.View, _batch.Sizes);
+        _instance.Run(Stage.Close, _batch.View, _batch.Sizes);
     }
 
     /// <summary>A result, or the gradient of activations as <c>grad.NAME</c>.</summary>
