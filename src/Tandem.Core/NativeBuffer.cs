@@ -12,6 +12,7 @@ public sealed unsafe class NativeBuffer : IDisposable
     public const int Alignment = 64;
 
     private readonly bool _isMapped;
+    private readonly NativeBuffer? _owner;
     private byte* _base;
     private byte* _pointer;
 
@@ -43,9 +44,10 @@ public sealed unsafe class NativeBuffer : IDisposable
         _pointer = (byte*)(((nint)_base + Alignment - 1) & ~(nint)(Alignment - 1));
     }
 
-    private NativeBuffer(byte* pointer, long bytes)
+    private NativeBuffer(byte* pointer, long bytes, NativeBuffer? owner)
     {
         _pointer = pointer;
+        _owner = owner;
         Bytes = bytes;
         GC.SuppressFinalize(this);
     }
@@ -62,7 +64,7 @@ public sealed unsafe class NativeBuffer : IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_pointer == null, this);
+            ObjectDisposedException.ThrowIf(_pointer == null || _owner is { _pointer: null }, this);
             return _pointer;
         }
     }
@@ -72,7 +74,19 @@ public sealed unsafe class NativeBuffer : IDisposable
         where T : unmanaged => new(Pointer, checked((int)(Bytes / sizeof(T))));
 
     /// <summary>Memory of somebody else as a buffer; disposing it frees nothing.</summary>
-    internal static NativeBuffer ViewOf(byte* pointer, long bytes) => new(pointer, bytes);
+    internal static NativeBuffer ViewOf(byte* pointer, long bytes) => new(pointer, bytes, null);
+
+    /// <summary>
+    /// One buffer cut into parts of these sizes, each aligned: many small tensors then share huge pages. The memory lives until the whole is disposed.
+    /// </summary>
+    public static NativeBuffer Divide(IReadOnlyList<long> sizes, out NativeBuffer[] parts)
+    {
+        var whole = new NativeBuffer(sizes.Sum(Align));
+        parts = new NativeBuffer[sizes.Count];
+        long offset = 0;
+        for (int i = 0; i < parts.Length; offset += Align(sizes[i++])) parts[i] = new NativeBuffer(whole.Pointer + offset, sizes[i], whole);
+        return whole;
+    }
 
     /// <summary>Sets every byte to zero.</summary>
     public void Clear() => NativeMemory.Clear(Pointer, (nuint)Bytes);
@@ -84,10 +98,12 @@ public sealed unsafe class NativeBuffer : IDisposable
         GC.SuppressFinalize(this);
     }
 
+    private static long Align(long bytes) => (bytes + Alignment - 1) & ~(long)(Alignment - 1);
+
     private void Free()
     {
-        if (!_isMapped) NativeMemory.Free(_base);
-        else if (_base != null) SystemPages.Unmap(_base, Bytes);
+        if (_isMapped && _base != null) SystemPages.Unmap(_base, Bytes);
+        else NativeMemory.Free(_base);
         _base = null;
         _pointer = null;
     }

@@ -8,4 +8,7 @@ public static unsafe class CpuMath
 
     /// <summary>The same at <paramref name="count"/> ids of one row.</summary>
     public static void LogProbs(float* logits, int n, int* ids, int count, float* logProbs) => SoftmaxKernel.LogProbs(logits, n, ids, count, logProbs);
+
+    /// <summary>Index of the largest of values[n], the first of equals; -1 if any is NaN or the largest is not finite.</summary>
+    public static int ArgMax(float* values, int n) => RowReduce.ArgMax(values, n);
 }

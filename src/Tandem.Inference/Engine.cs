@@ -16,7 +16,8 @@ public sealed unsafe class Engine : IDisposable
     private readonly Batch _batch;
     private readonly BlockPool _pool;
     private readonly KvCache _cache;
-    private readonly Sampler _sampler;
+    private readonly ThreadTeam _team;
+    private readonly ChooseJob _choose;
     private readonly int[] _eos;
     private readonly int _maxSampled;
     private readonly LinkedList<Request> _waiting = new();
@@ -48,7 +49,8 @@ public sealed unsafe class Engine : IDisposable
         Dictionary<string, NativeBuffer> bindings = model.Bindings(_batch);
         foreach ((string name, NativeBuffer layer) in _cache.Layers) bindings[name] = layer;
         _instance = new CpuInstance(Plan, team, bindings);
-        _sampler = new Sampler(model.Config.VocabSize);
+        _team = team;
+        _choose = new ChooseJob(this, team.Workers);
         _eos = [.. Options.EosTokenIds ?? model.Config.EosTokenIds];
         _running = new List<Request>(Options.MaxSequences);
         _order = new List<Request>(Options.MaxSequences);
@@ -68,6 +70,13 @@ public sealed unsafe class Engine : IDisposable
 
     /// <summary>The compiled graph.</summary>
     public Plan Plan { get; }
+
+    /// <summary>Times every node from now on; null, as at first, times nothing and costs nothing.</summary>
+    public ExecutionProfile? Profile
+    {
+        get => _instance.Profile;
+        set => _instance.Profile = value;
+    }
 
     /// <summary>Whether any request is waiting or running.</summary>
     public bool HasWork => _waiting.Count + _running.Count > 0;
@@ -108,21 +117,13 @@ public sealed unsafe class Engine : IDisposable
         Schedule();
         if (_scheduled.Count == 0) return HasWork;
         _instance.Run(Stage.Forward, _batch.View, _batch.Sizes);
-        int width = Model.Config.VocabSize;
-        float* logits = (float*)_instance.Output(ModelGraphs.Logits);
+        _team.Run(_choose, _scheduled.Count);
         foreach (Scheduled item in _scheduled)
         {
             Request request = item.Request;
-            bool complete = request.Computed + item.Rows == request.Tokens.Count;
-            int scored = item.NumSampled - (complete ? 1 : 0);
-            for (int i = 0; i < item.NumSampled; i++)
-            {
-                var row = new ReadOnlySpan<float>(logits + ((long)(item.FirstSampled + i) * width), width);
-                if (i < scored) request.AddPromptLogProb(LogProbs.Of(row, request.Tokens[request.PromptScored + 1]));
-                else Choose(request, row);
-            }
+            if (request.Computed + item.Rows == request.Tokens.Count) Append(request);
 
-            // Choosing may have ended the request and given its blocks back.
+            // The chosen token may have ended the request and given its blocks back.
             if (request.Finish == FinishReason.None) request.Computed += item.Rows;
         }
 
@@ -232,23 +233,21 @@ public sealed unsafe class Engine : IDisposable
         return false;
     }
 
-    private void Choose(Request request, ReadOnlySpan<float> logits)
+    // What may change the order of requests: never while they are being chosen for.
+    private void Append(Request request)
     {
         SamplingOptions options = request.Options;
-        int index = request.Output.Count;
-        ReadOnlySpan<int> banned = index < options.MinTokens && !options.IgnoreEos ? _eos : [];
-        int token = _sampler.Sample(logits, options, CollectionsMarshal.AsSpan(request.Tokens), request.Tokens.Count, banned);
-        if (token < 0)
+        GeneratedToken chosen = request.Chosen;
+        if (chosen.Id < 0)
         {
             request.Error = $"the logits at position {request.Tokens.Count} are not finite: the weights are damaged, or too large for their type";
             End(request, FinishReason.Error);
             return;
         }
 
-        request.Output.Add(new GeneratedToken(token, LogProbs.Of(logits, token)));
-        if (options.LogProbs > 0) LogProbs.Top(logits, request.AlternativesAt(index));
-        request.Tokens.Add(token);
-        if (!options.IgnoreEos && _eos.AsSpan().Contains(token)) End(request, FinishReason.Stop);
+        request.Output.Add(chosen);
+        request.Tokens.Add(chosen.Id);
+        if (!options.IgnoreEos && _eos.AsSpan().Contains(chosen.Id)) End(request, FinishReason.Stop);
         else if (request.Output.Count >= options.MaxTokens || request.Tokens.Count >= MaxLength) End(request, FinishReason.Length);
     }
 
@@ -261,4 +260,35 @@ public sealed unsafe class Engine : IDisposable
 
     /// <summary>A request's part of a step: how many rows, and which of the sampled rows are its own.</summary>
     private readonly record struct Scheduled(Request Request, int Rows, int FirstSampled, int NumSampled);
+
+    /// <summary>Chooses the next token of each scheduled request and scores its prompt, requests side by side. Writes to nothing but the request.</summary>
+    private sealed class ChooseJob(Engine engine, int workers) : ITeamJob
+    {
+        private readonly Sampler[] _samplers = [.. Enumerable.Range(0, workers).Select(_ => new Sampler(engine.Model.Config.VocabSize))];
+
+        public void Run(int item, int worker)
+        {
+            Scheduled scheduled = engine._scheduled[item];
+            Request request = scheduled.Request;
+            int width = engine.Model.Config.VocabSize;
+            float* logits = (float*)engine._instance.Output(ModelGraphs.Logits) + ((long)scheduled.FirstSampled * width);
+            bool complete = request.Computed + scheduled.Rows == request.Tokens.Count;
+            for (int i = 0; i < scheduled.NumSampled; i++, logits += width)
+            {
+                var row = new ReadOnlySpan<float>(logits, width);
+                if (complete && i == scheduled.NumSampled - 1) Choose(_samplers[worker], request, row);
+                else request.AddPromptLogProb(LogProbs.Of(row, request.Tokens[request.PromptScored + 1]));
+            }
+        }
+
+        private void Choose(Sampler sampler, Request request, ReadOnlySpan<float> logits)
+        {
+            SamplingOptions options = request.Options;
+            int index = request.Output.Count;
+            ReadOnlySpan<int> banned = index < options.MinTokens && !options.IgnoreEos ? engine._eos : [];
+            int token = sampler.Sample(logits, options, CollectionsMarshal.AsSpan(request.Tokens), request.Tokens.Count, banned);
+            request.Chosen = new GeneratedToken(token, token < 0 ? 0 : LogProbs.Of(logits, token));
+            if (token >= 0 && options.LogProbs > 0) LogProbs.Top(logits, request.AlternativesAt(index));
+        }
+    }
 }

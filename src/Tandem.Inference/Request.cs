@@ -79,6 +79,9 @@ public sealed class Request
 
     internal LinkedListNode<Request> Node { get; }
 
+    /// <summary>The token of this step; its id is -1 if none could be chosen.</summary>
+    internal GeneratedToken Chosen { get; set; }
+
     internal int Computed { get; set; }
 
     internal int PromptScored { get; private set; }

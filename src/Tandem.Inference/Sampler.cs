@@ -1,3 +1,5 @@
+using Tandem.Cpu;
+
 namespace Tandem.Inference;
 
 /// <summary>
@@ -31,7 +33,7 @@ internal sealed class Sampler(int vocabSize)
     /// <returns>The id, or -1 if the row has a NaN, or no finite maximum.</returns>
     public int Sample(ReadOnlySpan<float> logits, SamplingOptions options, ReadOnlySpan<int> history, int position, ReadOnlySpan<int> banned = default)
     {
-        if (options.Temperature == 0) return Prepare(logits, options, history, banned);
+        if (options.Temperature == 0) return Best(logits, options, history, banned);
         if (!Filter(logits, options, history, banned)) return -1;
         double total = 0, sum = 0;
         foreach (double weight in Weights) total += weight;
@@ -81,6 +83,12 @@ internal sealed class Sampler(int vocabSize)
         if (!whole) Array.Sort(_ids, _scores, 0, _kept);
         for (int i = 0; i < _kept; i++) _weights[i] = Math.Exp(_scores[i]);
         return true;
+    }
+
+    private unsafe int Best(ReadOnlySpan<float> logits, SamplingOptions options, ReadOnlySpan<int> history, ReadOnlySpan<int> banned)
+    {
+        if (options.RepetitionPenalty != 1 || banned.Length > 0) return Prepare(logits, options, history, banned);
+        fixed (float* row = logits) return CpuMath.ArgMax(row, logits.Length);
     }
 
     // Fills the scores from the logits; gives the id of the largest, the smallest id among equals.

@@ -9,6 +9,7 @@ namespace Tandem.Models;
 /// </summary>
 public sealed unsafe class Model : IDisposable
 {
+    private readonly NativeBuffer _memory;
     private readonly Dictionary<string, NativeBuffer> _weights = [];
     private readonly Dictionary<string, TensorType> _types = [];
     private readonly Lazy<RopeTable>? _rope;
@@ -23,11 +24,9 @@ public sealed unsafe class Model : IDisposable
     {
         Config = config.Rope is { DependsOnLength: true } && ropeLength > config.MaxPositions ? config with { MaxPositions = ropeLength } : config;
         WeightType = weightType;
-        foreach (Value parameter in ModelGraphs.Evaluate(Config, new GraphOptions { WeightType = weightType }).Parameters)
-        {
-            _types[parameter.Name] = parameter.Type;
-            _weights[parameter.Name] = new NativeBuffer(parameter.Type.RowBytes);
-        }
+        foreach (Value parameter in ModelGraphs.Evaluate(Config, new GraphOptions { WeightType = weightType }).Parameters) _types[parameter.Name] = parameter.Type;
+        _memory = NativeBuffer.Divide([.. _types.Values.Select(t => t.RowBytes)], out NativeBuffer[] weights);
+        foreach ((string name, NativeBuffer weight) in _types.Keys.Zip(weights)) _weights[name] = weight;
 
         if (Config.Rope is { } rope) _rope = new(() => RopeTable.Build(rope, Config.HeadDim, Config.MaxPositions, ropeLength));
     }
@@ -181,7 +180,7 @@ public sealed unsafe class Model : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (NativeBuffer buffer in _weights.Values) buffer.Dispose();
+        _memory.Dispose();
         if (_rope is { IsValueCreated: true }) _rope.Value.Dispose();
     }
 }

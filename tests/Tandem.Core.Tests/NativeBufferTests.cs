@@ -33,6 +33,23 @@ public unsafe class NativeBufferTests
     }
 
     [Fact]
+    public void PartsAreAlignedDisjointAndGoneWithTheWhole()
+    {
+        NativeBuffer whole = NativeBuffer.Divide([5, 0, 64, SystemPages.MinBytes, 7], out NativeBuffer[] parts);
+        for (int i = 0; i < parts.Length; i++) parts[i].Span<byte>().Fill((byte)(i + 1));
+        for (int i = 0; i < parts.Length; i++)
+        {
+            Assert.Equal(0, (nint)parts[i].Pointer % NativeBuffer.Alignment);
+            Assert.Equal(-1, parts[i].Span<byte>().IndexOfAnyExcept((byte)(i + 1)));
+        }
+
+        parts[0].Dispose();
+        Assert.Equal(5, parts[4].Span<byte>()[0]);
+        whole.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => (nint)parts[4].Pointer);
+    }
+
+    [Fact]
     public void MoreThanThereIsIsAnError()
     {
         var e = Assert.Throws<TandemException>(() => new NativeBuffer(1L << 60));

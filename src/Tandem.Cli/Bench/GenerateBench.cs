@@ -1,4 +1,5 @@
 using Tandem.Cpu;
+using Tandem.Graph;
 using Tandem.Inference;
 using Tandem.Models;
 
@@ -13,23 +14,25 @@ internal sealed class GenerateBench : IDisposable
     private readonly ThreadTeam _team;
     private readonly Limits _limits;
     private readonly int _depth;
+    private readonly bool _profile;
     private readonly List<IDisposable> _owned = [];
     private readonly List<BenchCase> _cases = [];
     private readonly List<Action> _addRows = [];
 
-    private GenerateBench(BenchReport report, ThreadTeam team, Limits limits, int depth)
+    private GenerateBench(BenchReport report, ThreadTeam team, Limits limits, int depth, bool profile)
     {
         _report = report;
         _team = team;
         _limits = limits;
         _depth = depth;
+        _profile = profile;
     }
 
-    public static void Run(BenchReport report, IReadOnlyList<DType> types, int depth, int threads, int repetitions, CancellationToken cancel)
+    public static void Run(BenchReport report, IReadOnlyList<DType> types, int depth, int threads, int repetitions, bool profile, CancellationToken cancel)
     {
         using var team = new ThreadTeam(threads);
         using var limits = new Limits(team);
-        using var bench = new GenerateBench(report, team, limits, depth);
+        using var bench = new GenerateBench(report, team, limits, depth, profile);
         foreach (DType type in types)
         {
             if (Products.WhyNot(type, team) is { } problem) report.Notes.Add($"weights of {type.Name()} were not measured: {problem}");
@@ -70,6 +73,7 @@ internal sealed class GenerateBench : IDisposable
             _report.Rows.Add(_limits.RatioToRead(name, step, bytes));
             _report.Rows.Add(new BenchRow(name, 1 / step.Median, "tokens/s") { Spread = step.Spread });
             AddAllocations(engine, name);
+            AddProfile(engine, name, 1);
         });
     }
 
@@ -83,6 +87,7 @@ internal sealed class GenerateBench : IDisposable
             _report.Rows.Add(_limits.RatioToPeak(name, step, 2.0 * BenchModels.MatrixParameters(model.Config) * Streams));
             _report.Rows.Add(new BenchRow(name, Streams / step.Median, "tokens/s") { Spread = step.Spread });
             AddAllocations(engine, name);
+            AddProfile(engine, name, Streams);
         });
     }
 
@@ -123,11 +128,19 @@ internal sealed class GenerateBench : IDisposable
         return engine;
     }
 
+    private void AddProfile(Engine engine, string name, int sequences)
+    {
+        if (!_profile) return;
+        var sizes = new StepSizes(sequences, sequences, 0, sequences);
+        _report.Details.Add(ProfileTable.Of($"{name}: time of one step by op, sampling left out", () => engine.Step(), p => engine.Profile = p, _team.Workers, sizes, _limits));
+    }
+
     private void AddAllocations(Engine engine, string name)
     {
         const int Steps = 32;
         long before = GC.GetTotalAllocatedBytes(precise: true);
         for (int i = 0; i < Steps; i++) engine.Step();
-        _report.Rows.Add(new BenchRow(name, (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Steps, "managed bytes a step") { Limit = 0, LimitName = "none" });
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        _report.Rows.Add(new BenchRow(name, allocated / (double)Steps, "managed bytes a step") { Limit = 0, LimitName = "none" });
     }
 }

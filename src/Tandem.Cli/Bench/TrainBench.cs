@@ -36,7 +36,7 @@ internal static class TrainBench
                 Ratio = shape.Tokens / step.Median / shape.TorchTokensPerSecond,
             });
             report.Rows.Add(new BenchRow($"config {index}: managed bytes a step", run.AllocatedBytesOfStep(), "bytes") { Limit = 0, LimitName = "none" });
-            if (profile) report.Details.Add(ProfileTable.Of($"config {index}: time of one step by op", run, shape, limits));
+            if (profile) report.Details.Add(ProfileTable.Of($"config {index}: time of one step by op", run.Step, p => run.Trainer.Profile = p, team.Workers, run.Trainer.Plan.Bounds, limits));
         }
 
         AddMemoryRows(report, index, shape, memory);

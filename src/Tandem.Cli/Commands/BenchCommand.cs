@@ -49,7 +49,7 @@ internal static class BenchCommand
     private static Command Train()
     {
         Option<int[]> config = List("--config", "Configurations, 0 to 3", 0, 1, 2, 3);
-        var profile = new Option<bool>("--profile") { Description = "Print the time by op" };
+        Option<bool> profile = Profile();
         var memoryOf = new Option<int?>("--memory-of") { Description = "Print the memory of one configuration only", Hidden = true };
         var command = new Command("train", "Training steps of four Llama-shaped models") { config, profile, memoryOf };
         command.SetAction((parse, cancel) =>
@@ -72,9 +72,10 @@ internal static class BenchCommand
     {
         Option<string[]> types = List("--types", "Types of weights", "f32", "bf16");
         var depth = new Option<int>("--depth") { Description = "Tokens before the generated ones of one more stream; 0 is none", DefaultValueFactory = _ => 2048 };
-        var command = new Command("generate", "Generation with a Llama of 135 M random weights") { types, depth };
+        Option<bool> profile = Profile();
+        var command = new Command("generate", "Generation with a Llama of 135 M random weights") { types, depth, profile };
         command.SetAction((parse, cancel) => Report(parse, (report, threads, repetitions) =>
-            GenerateBench.Run(report, WeightTypes(parse.GetValue(types)!), parse.GetValue(depth), threads, repetitions, cancel)));
+            GenerateBench.Run(report, WeightTypes(parse.GetValue(types)!), parse.GetValue(depth), threads, repetitions, parse.GetValue(profile), cancel)));
         return command;
     }
 
@@ -84,6 +85,8 @@ internal static class BenchCommand
         command.SetAction((parse, cancel) => Report(parse, (report, _, repetitions) => StartupBench.Run(report, repetitions, cancel)));
         return command;
     }
+
+    private static Option<bool> Profile() => new("--profile") { Description = "Print the time by op" };
 
     private static Option<T[]> List<T>(string name, string description, params T[] values) =>
         new(name) { Description = description, DefaultValueFactory = _ => values, AllowMultipleArgumentsPerToken = true };

@@ -9,7 +9,7 @@ namespace Tandem.Cpu;
 public sealed unsafe class CpuInstance : IDisposable
 {
     private readonly NativeBuffer _arena;
-    private readonly List<NativeBuffer> _owned = [];
+    private readonly NativeBuffer _state;
     private readonly Dictionary<Value, nint> _pointers = [];
     private readonly Dictionary<Fragment, (Node Node, KernelCall Call)[]> _fragments = [];
     private readonly StepContext _step = new();
@@ -27,15 +27,17 @@ public sealed unsafe class CpuInstance : IDisposable
         _team = team;
         _step.Workers = plan.Workers;
         _arena = new NativeBuffer(plan.ArenaBytes);
+        var unbound = new List<Value>();
         foreach (Value value in plan.Graph.Values.Where(v => v.Kind != ValueKind.Computed))
         {
             long bytes = plan.Bounds.Bytes(value.Type);
-            NativeBuffer? buffer = bindings?.GetValueOrDefault(value.Name);
-            if (buffer == null) _owned.Add(buffer = new NativeBuffer(bytes));
+            if (bindings?.GetValueOrDefault(value.Name) is not { } buffer) unbound.Add(value);
             else if (buffer.Bytes < bytes) throw new TandemException($"'{value.Name}' has {buffer.Bytes:N0} bytes, the plan wants {bytes:N0}");
-            _pointers[value] = (nint)buffer.Pointer;
+            else _pointers[value] = (nint)buffer.Pointer;
         }
 
+        _state = NativeBuffer.Divide([.. unbound.Select(v => plan.Bounds.Bytes(v.Type))], out NativeBuffer[] parts);
+        foreach ((Value value, NativeBuffer part) in unbound.Zip(parts)) _pointers[value] = (nint)part.Pointer;
         foreach (IGrouping<Fragment, Node> fragment in plan.Graph.Nodes.GroupBy(n => n.Fragment))
             _fragments[fragment.Key] = [.. fragment.Select(n => (n, Bind(n)))];
     }
@@ -87,7 +89,7 @@ public sealed unsafe class CpuInstance : IDisposable
     public void Dispose()
     {
         _arena.Dispose();
-        foreach (NativeBuffer buffer in _owned) buffer.Dispose();
+        _state.Dispose();
     }
 
     private KernelCall Bind(Node node)

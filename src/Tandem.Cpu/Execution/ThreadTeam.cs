@@ -3,7 +3,7 @@ using System.Runtime.ExceptionServices;
 namespace Tandem.Cpu;
 
 /// <summary>Work that a team does together: items that any worker may claim in any order.</summary>
-internal interface ITeamJob
+public interface ITeamJob
 {
     /// <summary>Does one item.</summary>
     void Run(int item, int worker);
@@ -15,7 +15,8 @@ internal interface ITeamJob
 /// </summary>
 public sealed class ThreadTeam : IDisposable
 {
-    private const int SpinRounds = 2000;
+    // The next job mostly comes within a microsecond: the first looks are close together.
+    private const int SpinRounds = 2000, ShortRounds = 500;
 
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim[] _wake;
@@ -50,7 +51,7 @@ public sealed class ThreadTeam : IDisposable
     public int Workers { get; }
 
     /// <summary>Does items 0 .. items-1 of the job and returns when all are done.</summary>
-    internal void Run(ITeamJob job, int items)
+    public void Run(ITeamJob job, int items)
     {
         if (items <= 0) return;
         if (items == 1 || _threads.Length == 0)
@@ -71,7 +72,7 @@ public sealed class ThreadTeam : IDisposable
         int spun = 0;
         while (Volatile.Read(ref _running) != 0)
         {
-            if (_mayspin && spun++ < SpinRounds) Thread.SpinWait(20);
+            if (_mayspin && spun++ < SpinRounds) Thread.SpinWait(spun < ShortRounds ? 1 : 20);
             else spinner.SpinOnce();
         }
 
@@ -119,7 +120,7 @@ public sealed class ThreadTeam : IDisposable
     // Each worker has its own semaphore, or a quick one could take the wake-up of a slow one.
     private void WaitForWork(int index, int seen)
     {
-        for (int i = 0; _mayspin && i < SpinRounds && _generation == seen && !_stop; i++) Thread.SpinWait(20);
+        for (int i = 0; _mayspin && i < SpinRounds && _generation == seen && !_stop; i++) Thread.SpinWait(i < ShortRounds ? 1 : 20);
         while (_generation == seen && !_stop)
         {
             Interlocked.Exchange(ref _parked[index], 1);

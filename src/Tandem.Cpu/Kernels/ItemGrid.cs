@@ -61,8 +61,8 @@ internal readonly struct ItemGrid
         get
         {
             int row = item / _panelParts, column = item % _panelParts;
-            int tiles = (_rows + MicroKernel.Rows - 1) / MicroKernel.Rows;
-            return (Cut(tiles, row, _rowParts) * MicroKernel.Rows, Math.Min(_rows, Cut(tiles, row + 1, _rowParts) * MicroKernel.Rows), Cut(_panels, column, _panelParts), Cut(_panels, column + 1, _panelParts));
+            int tiles = (_rows + MicroKernel.Rows - 1) / MicroKernel.Rows, pairs = (_panels + 1) / 2;
+            return (Cut(tiles, row, _rowParts) * MicroKernel.Rows, Math.Min(_rows, Cut(tiles, row + 1, _rowParts) * MicroKernel.Rows), 2 * Cut(pairs, column, _panelParts), Math.Min(_panels, 2 * Cut(pairs, column + 1, _panelParts)));
         }
     }
 

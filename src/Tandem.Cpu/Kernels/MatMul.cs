@@ -58,25 +58,37 @@ internal static unsafe partial class MatMul
             float* to = c + (i * ldc);
             for (int j = i + m; Sse.IsSupported && j < Math.Min(i + (2 * m), rows); j++) Sse.Prefetch0(c + (j * ldc));
             next.Fetch(share);
-            if (columns < MicroKernel.Columns) PartialTile(a + (i * InnerBlock), b, count, to, ldc, m, columns, load);
-            else Tile(a + (i * InnerBlock), b, count, to, ldc, m, load);
+            Tile<float, StoredF32>(a + (i * InnerBlock), b, count, to, ldc, m, columns, load);
             i += m;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Tile(float* a, float* b, int count, float* c, nint ldc, int rows, bool load)
+    private static void Tile<T, TStored>(float* a, T* b, int count, float* c, nint ldc, int rows, int columns, bool load)
+        where T : unmanaged
+        where TStored : struct, IStoredFloat<T>
     {
-        if (Vector512.IsHardwareAccelerated) MicroKernel512.Tile(a, b, count, c, ldc, rows, load);
-        else MicroKernel.Tile<float, StoredF32>(a, InnerBlock, b, count, c, ldc, rows, load);
+        if (columns < MicroKernel.Columns) PartialTile<T, TStored>(a, b, count, c, ldc, rows, columns, load);
+        else WholeTile<T, TStored>(a, b, count, c, ldc, rows, load);
     }
 
-    private static void PartialTile(float* a, float* b, int count, float* c, nint ldc, int rows, int columns, bool load)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WholeTile<T, TStored>(float* a, T* b, int count, float* c, nint ldc, int rows, bool load)
+        where T : unmanaged
+        where TStored : struct, IStoredFloat<T>
     {
-        float* tile = stackalloc float[MicroKernel512.Rows * MicroKernel.Columns];
+        if (Vector512.IsHardwareAccelerated) MicroKernel512.Tile<T, TStored>(a, b, count, c, ldc, rows, load);
+        else MicroKernel.Tile<T, TStored>(a, InnerBlock, b, count, c, ldc, rows, load);
+    }
+
+    private static void PartialTile<T, TStored>(float* a, T* b, int count, float* c, nint ldc, int rows, int columns, bool load)
+        where T : unmanaged
+        where TStored : struct, IStoredFloat<T>
+    {
+        float* tile = stackalloc float[MicroKernel512.MaxRows * MicroKernel.Columns];
         for (int i = 0; load && i < rows; i++)
             for (int j = 0; j < columns; j++) tile[(i * MicroKernel.Columns) + j] = c[(i * ldc) + j];
-        Tile(a, b, count, tile, MicroKernel.Columns, rows, load);
+        WholeTile<T, TStored>(a, b, count, tile, MicroKernel.Columns, rows, load);
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < columns; j++) c[(i * ldc) + j] = tile[(i * MicroKernel.Columns) + j];
     }

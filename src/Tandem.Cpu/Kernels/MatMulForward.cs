@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Tandem.Cpu;
 
 internal static unsafe partial class MatMul
@@ -28,7 +30,9 @@ internal static unsafe partial class MatMul
         int rows = lastRow - firstRow;
         x += (nint)firstRow * ldx;
         y += (nint)firstRow * ldy;
-        if (rows <= FewRows) ForwardFew<T, TStored>(x, ldx, w, firstPanel, lastPanel, y, ldy, rows);
+        if (rows > MicroKernel.PairRows && rows <= MicroKernel512.MaxRows && Vector512.IsHardwareAccelerated)
+            ForwardOneTile<T, TStored>(x, ldx, w, firstPanel, lastPanel, y, ldy, rows, scratch);
+        else if (rows <= FewRows) ForwardFew<T, TStored>(x, ldx, w, firstPanel, lastPanel, y, ldy, rows);
         else ForwardMany<T, TStored>(x, ldx, w, firstPanel, lastPanel, y, ldy, rows, scratch);
     }
 
@@ -52,6 +56,24 @@ internal static unsafe partial class MatMul
             int columns = Math.Min(MicroKernel.Columns, w.N - (panel * MicroKernel.Columns));
             for (int p = 0; p < w.K; p += length)
                 Tiles<T, TStored>(x + p, ldx, b + ((nint)p * MicroKernel.Columns), Math.Min(length, w.K - p), y + (panel * MicroKernel.Columns), ldy, rows, columns, p > 0);
+        }
+    }
+
+    // All rows are one tile: a panel is read once, in order, and widened on its way to the registers.
+    private static void ForwardOneTile<T, TStored>(float* x, int ldx, PanelWeight w, int firstPanel, int lastPanel, float* y, int ldy, int rows, float* scratch)
+        where T : unmanaged
+        where TStored : struct, IStoredFloat<T>
+    {
+        int length = BlockLength(w.K);
+        for (int p = 0; p < w.K; p += length)
+        {
+            int count = Math.Min(length, w.K - p);
+            PanelCopy.Rows(x + p, ldx, rows, count, scratch, InnerBlock);
+            for (int panel = firstPanel; panel < lastPanel; panel++)
+            {
+                T* b = (T*)w.Pointer + ((((nint)panel * w.K) + p) * MicroKernel.Columns);
+                Tile<T, TStored>(scratch, b, count, y + (panel * MicroKernel.Columns), ldy, rows, Math.Min(MicroKernel.Columns, w.N - (panel * MicroKernel.Columns)), p > 0);
+            }
         }
     }
 

@@ -102,6 +102,12 @@ internal static unsafe class MicroKernel
         where T : unmanaged
         where TStored : struct, IStoredFloat<T>
     {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            MicroKernel512.Pair<TRows, T, TStored>(a, lda, b0, b1, count, c, ldc);
+            return;
+        }
+
         Vector256<float> c00, c01, c02, c03, c10, c11, c12, c13, c20, c21, c22, c23;
         c00 = c01 = c02 = c03 = c10 = c11 = c12 = c13 = c20 = c21 = c22 = c23 = Vector256<float>.Zero;
         for (float* end = a + count; a < end; a++, b0 += Columns, b1 += Columns)

@@ -66,3 +66,23 @@ internal readonly struct TwelveRows : IRowCount
 {
     public static int Count => 12;
 }
+
+internal readonly struct ThirteenRows : IRowCount
+{
+    public static int Count => 13;
+}
+
+internal readonly struct FourteenRows : IRowCount
+{
+    public static int Count => 14;
+}
+
+internal readonly struct FifteenRows : IRowCount
+{
+    public static int Count => 15;
+}
+
+internal readonly struct SixteenRows : IRowCount
+{
+    public static int Count => 16;
+}

@@ -19,6 +19,24 @@ public sealed unsafe class RowReduceTests
         Scratch.SameBits(RowReduce.MaxScalar(x, n), RowReduce.Max(x, n));
     }
 
+    [Theory]
+    [MemberData(nameof(Lengths))]
+    public void ArgMaxIsTheFirstOfTheLargestAndNeverOfNaN(int n)
+    {
+        if (n == 0) return;
+        using var scratch = new Scratch();
+        float* x = scratch.Random(n, n + 1);
+        Assert.Equal(RowReduce.ArgMaxScalar(x, n), RowReduce.ArgMax(x, n));
+        x[n - 1] = x[n / 2] = 3e38f;
+        Assert.Equal(n / 2, RowReduce.ArgMax(x, n));
+        x[n / 3] = float.NaN;
+        Assert.Equal(-1, RowReduce.ArgMax(x, n));
+        x[n / 3] = float.PositiveInfinity;
+        Assert.Equal(-1, RowReduce.ArgMax(x, n));
+        new Span<float>(x, n).Fill(float.NegativeInfinity);
+        Assert.Equal(-1, RowReduce.ArgMax(x, n));
+    }
+
     [Fact]
     public void SumFollowsLanesAndTree()
     {
@@ -39,5 +57,6 @@ public sealed unsafe class RowReduceTests
     {
         Assert.Equal(0f, RowReduce.Sum(null, 0));
         Assert.Equal(float.NegativeInfinity, RowReduce.Max(null, 0));
+        Assert.Equal(-1, RowReduce.ArgMax(null, 0));
     }
 }

@@ -157,6 +157,43 @@ internal static unsafe class RowReduce
         return FoldMaxScalar(lanes);
     }
 
+    /// <summary>Index of the largest of <paramref name="x"/>[n], the first of equals; -1 if any is NaN or the largest is not finite.</summary>
+    internal static int ArgMax(float* x, int n)
+    {
+        float max = Max(x, n);
+        if (!float.IsFinite(max)) return -1;
+        var wanted = Vector256.Create(max);
+        Vector256<float> numbers = Vector256<float>.AllBitsSet;
+        int found = -1, i = 0;
+        for (; i <= n - 8; i += 8)
+        {
+            var v = Vector256.Load(x + i);
+            numbers &= Vector256.Equals(v, v);
+            if (found < 0 && Vector256.EqualsAny(v, wanted)) found = i + int.TrailingZeroCount((int)Vector256.Equals(v, wanted).ExtractMostSignificantBits());
+        }
+
+        for (; i < n; i++)
+        {
+            if (float.IsNaN(x[i])) return -1;
+            if (found < 0 && x[i] == max) found = i;
+        }
+
+        return numbers.ExtractMostSignificantBits() == 0xff ? found : -1;
+    }
+
+    /// <summary>Scalar twin of <see cref="ArgMax"/>.</summary>
+    internal static int ArgMaxScalar(float* x, int n)
+    {
+        int best = 0;
+        for (int i = 0; i < n; i++)
+        {
+            if (float.IsNaN(x[i])) return -1;
+            if (x[i] > x[best]) best = i;
+        }
+
+        return n > 0 && float.IsFinite(x[best]) ? best : -1;
+    }
+
     /// <summary>Loads <paramref name="count"/> (1 to 15) elements and fills the other lanes with a value that leaves them as they are.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal static void LoadTail(float* x, int count, float fill, out Vector256<float> lo, out Vector256<float> hi)

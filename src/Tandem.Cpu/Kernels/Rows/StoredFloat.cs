@@ -14,6 +14,9 @@ internal unsafe interface IStoredFloat<T>
     /// <summary>Eight numbers as f32.</summary>
     static abstract Vector256<float> Load8(T* source);
 
+    /// <summary>Sixteen numbers as f32.</summary>
+    static abstract Vector512<float> Load16(T* source);
+
     /// <summary>Rounds and stores one number.</summary>
     static abstract void Store(float value, T* destination);
 
@@ -31,6 +34,9 @@ internal readonly unsafe struct StoredF32 : IStoredFloat<float>
     public static Vector256<float> Load8(float* source) => Vector256.Load(source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load16(float* source) => Vector512.Load(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float value, float* destination) => *destination = value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -45,6 +51,10 @@ internal readonly unsafe struct StoredBF16 : IStoredFloat<ushort>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Load8(ushort* source) => Vector256.ShiftLeft(Widen(source), 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load16(ushort* source) =>
+        Vector512.ShiftLeft(Vector512.WidenLower(Vector256.Load(source).ToVector512Unsafe()), 16).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float value, ushort* destination)
@@ -103,6 +113,15 @@ internal readonly unsafe struct StoredF16 : IStoredFloat<ushort>
         var exponent = Vector256.Create(0x0f800000);
         var infinite = Vector256.Equals(bits & exponent, exponent) & Vector256.Create(0x7f800000);
         return ((bits.AsSingle() * Vector256.Create(Rebias)).AsInt32() | infinite).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load16(ushort* source)
+    {
+        var bits = Vector512.ShiftLeft(Vector512.WidenLower(Vector256.Load((short*)source).ToVector512Unsafe()), 13) & Vector512.Create(unchecked((int)0x8fffe000));
+        var exponent = Vector512.Create(0x0f800000);
+        var infinite = Vector512.Equals(bits & exponent, exponent) & Vector512.Create(0x7f800000);
+        return ((bits.AsSingle() * Vector512.Create(Rebias)).AsInt32() | infinite).AsSingle();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
