@@ -109,7 +109,7 @@ public sealed unsafe class Trainer : IDisposable
             LogicalShards = options.LogicalShards,
             Recomputation = options.Recomputation,
         };
-        Plan = TrainingPlan.Compile(model.Config, graph, bounds, team.Workers, options.MemoryLimit);
+        (Plan, Recomputation) = TrainingPlan.Choose(model.Config, graph, bounds, team.Workers, options.MemoryLimit);
         Batch = Batch.ForTraining(bounds);
         _instance = new CpuInstance(Plan, team, model.Bindings(Batch));
         _hyper = (double*)_instance[AddOptimizer.Hyper];
@@ -133,6 +133,9 @@ public sealed unsafe class Trainer : IDisposable
 
     /// <summary>The microbatch to fill before <see cref="Accumulate"/>.</summary>
     public Batch Batch { get; }
+
+    /// <summary>What the plan recomputes.</summary>
+    public Recomputation Recomputation { get; }
 
     /// <summary>Times the nodes of each step; null, as at first, does not.</summary>
     public ExecutionProfile? Profile

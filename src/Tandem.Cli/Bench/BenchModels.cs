@@ -14,6 +14,9 @@ internal sealed record TrainingShape(ModelConfig Model, int Sequences, int Lengt
     /// <summary>Tokens of a step.</summary>
     public int Tokens => Sequences * Length;
 
+    /// <summary>Bytes that a plan may take to reach that goal: some 70 MB of it are the runtime's own.</summary>
+    public long MemoryLimit => (long)(((TorchPeakMegabytes * PeakShare) - 70) * 1e6);
+
     /// <summary>Operations of a step: 6 N for every token, N without the embedding table, and 6 T d for every token and layer of causal attention.</summary>
     public double Flops => (6.0 * BenchModels.MatrixParameters(Model) * Tokens) + (6.0 * Model.NumLayers * (double)Length * Tokens * Model.NumHeads * Model.HeadDim);
 }

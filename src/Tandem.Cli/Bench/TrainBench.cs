@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Tandem.Cpu;
 using Tandem.Graph.Ops;
+using Tandem.Graph.Passes;
 using Tandem.Models;
 using Tandem.Training;
 
@@ -36,6 +37,9 @@ internal static class TrainBench
                 Ratio = shape.Tokens / step.Median / shape.TorchTokensPerSecond,
             });
             report.Rows.Add(new BenchRow($"config {index}: managed bytes a step", run.AllocatedBytesOfStep(), "bytes") { Limit = 0, LimitName = "none" });
+            Recomputation again = run.Trainer.Recomputation;
+            if (again != Recomputation.None)
+                report.Notes.Add($"config {index}: to stay within {shape.MemoryLimit / Megabyte:N0} MB planned, {again.FullBlocks} blocks are recomputed, and of {again.CheapBlocks} all but products and attention");
             if (profile) report.Details.Add(ProfileTable.Of($"config {index}: time of one step by op", run.Step, p => run.Trainer.Profile = p, team.Workers, run.Trainer.Plan.Bounds, limits));
         }
 
@@ -89,7 +93,7 @@ internal sealed class SteppedTraining : IDisposable
     public SteppedTraining(TrainingShape shape, ThreadTeam team)
     {
         _model = BenchModels.Random(shape.Model);
-        Trainer = new Trainer(_model, team, new TrainerOptions { MaxTokens = shape.Tokens, MaxDocuments = shape.Sequences, Optimizer = new AdamW(0.9, 0.95, 1e-8, 0.1) });
+        Trainer = new Trainer(_model, team, new TrainerOptions { MaxTokens = shape.Tokens, MaxDocuments = shape.Sequences, MemoryLimit = shape.MemoryLimit, Optimizer = new AdamW(0.9, 0.95, 1e-8, 0.1) });
         for (int i = 0; i < shape.Sequences; i++)
         {
             int[] tokens = RandomFill.Tokens(shape.Length + 1, shape.Model.VocabSize, (uint)i + 1);
