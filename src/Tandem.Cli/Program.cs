@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using Tandem;
 using Tandem.Cli.Commands;
 
@@ -17,7 +18,9 @@ var root = new RootCommand("Tandem trains and serves language models. Try: tande
 
 try
 {
-    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    ParseResult parse = root.Parse(args.Length == 0 ? ["--help"] : args);
+    if (parse.Action is not HelpAction && UsageErrors.Print(parse, Console.Error)) return 1;
+    return await parse.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (TandemException e)
 {

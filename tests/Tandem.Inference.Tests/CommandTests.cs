@@ -59,6 +59,18 @@ public sealed class CommandTests : IDisposable
         Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("there is no command 'generte'; did you mean generate?", "generte")]
+    [InlineData("there is no option '--temprature'; did you mean --temperature?", "generate", "model", "Once", "--temprature", "3")]
+    [InlineData("there is no option '--zzzzzzzzzz'; accepted: --", "generate", "model", "--zzzzzzzzzz")]
+    [InlineData("see 'tandem tokenizer train --help'", "tokenizer", "train")]
+    public void What_does_not_exist_is_named_with_what_does(string expected, params string[] arguments)
+    {
+        (int code, string output, string error) = Run("", arguments);
+        Assert.Equal((1, ""), (code, output));
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Chat_keeps_the_conversation_and_obeys_commands()
     {

@@ -43,6 +43,31 @@ public sealed class TrainerTests
     }
 
     [Fact]
+    public void Chunks_of_the_loss_head_change_no_bit()
+    {
+        // 1,200 rows are two chunks, each document by itself is one.
+        using Model model = TinyModels.Initialized(TinyModels.Llama(positions: 400));
+        using var team = new ThreadTeam(2);
+        var options = new TrainerOptions { MaxTokens = 1200, MaxDocuments = 3 };
+        using var together = new Trainer(model, team, options);
+        using var alone = new Trainer(model, team, options);
+        var losses = new List<float>();
+        for (int i = 0; i < 3; i++)
+        {
+            int[] tokens = TinyModels.Tokens(400, i);
+            together.Batch.AddDocument(tokens, TinyModels.NextTokens(tokens), i);
+            alone.Batch.Clear();
+            alone.Batch.AddDocument(tokens, TinyModels.NextTokens(tokens), i);
+            alone.Accumulate();
+            losses.AddRange(alone.TokenLosses);
+        }
+
+        together.Accumulate();
+        Assert.Equal(losses, together.TokenLosses.ToArray());
+        Assert.All(model.WeightNames, name => Assert.Equal(alone.Gradient(name), together.Gradient(name)));
+    }
+
+    [Fact]
     public void All_labels_masked_gives_loss_zero_and_zero_gradients()
     {
         using Model model = TinyModels.Initialized(TinyModels.Llama());

@@ -15,6 +15,7 @@ internal sealed class ConfigReader
     private readonly string _prefix;
     private readonly List<string> _mistakes;
     private readonly HashSet<string> _keysRead = [];
+    private readonly HashSet<string> _wrongKeys = [];
 
     public ConfigReader(JsonElement root, string place)
         : this(root, place, "", [])
@@ -161,7 +162,11 @@ internal sealed class ConfigReader
     }
 
     /// <summary>Notes a key that must be there.</summary>
-    public void Missing(string key, string accepted) => _mistakes.Add($"{_prefix}{key} is missing; accepted: {accepted}");
+    public void Missing(string key, string accepted)
+    {
+        _wrongKeys.Add(key);
+        _mistakes.Add($"{_prefix}{key} is missing; accepted: {accepted}");
+    }
 
     /// <summary>Notes every key that is not one of <paramref name="known"/>, with the nearest one.</summary>
     public void RefuseUnknown(params IReadOnlyList<string> known)
@@ -169,14 +174,18 @@ internal sealed class ConfigReader
         foreach (JsonProperty property in _object.EnumerateObject())
         {
             if (known.Contains(property.Name)) continue;
-            string nearest = known.MinBy(k => Distance(k, property.Name))!;
-            string hint = Distance(nearest, property.Name) <= 1 + (nearest.Length / 3) ? $"did you mean {nearest}?" : $"known are {string.Join(", ", known)}";
+            string hint = Spelling.Nearest(property.Name, known) is { } nearest ? $"did you mean {nearest}?" : $"known are {string.Join(", ", known)}";
             _mistakes.Add($"{_prefix}{property.Name} is not a key of this object; {hint}");
         }
     }
 
-    /// <summary>Notes values that do not fit each other.</summary>
-    public void Conflict(string message) => _mistakes.Add(_prefix + message);
+    /// <summary>Notes values that do not fit each other, unless one of them is wrong by itself.</summary>
+    public void Conflict(string message, params ReadOnlySpan<string> keys)
+    {
+        foreach (string key in keys)
+            if (_wrongKeys.Contains(key)) return;
+        _mistakes.Add(_prefix + message);
+    }
 
     /// <summary>Throws when there was a mistake, with all of them.</summary>
     public void ThrowIfMistaken()
@@ -224,26 +233,8 @@ internal sealed class ConfigReader
 
     private void Mistake(string key, JsonElement value, string accepted)
     {
+        _wrongKeys.Add(key);
         var text = value.ValueKind is JsonValueKind.Object ? "an object" : value.ValueKind is JsonValueKind.Array ? "a list" : value.GetRawText();
         _mistakes.Add($"{_prefix}{key}: {(text.Length <= 60 ? text : text[..60] + "...")}; accepted: {accepted}");
-    }
-
-    // Insertions, deletions and replacements between two words (Levenshtein, 1966).
-    private static int Distance(string a, string b)
-    {
-        int[] row = [.. Enumerable.Range(0, b.Length + 1)];
-        for (int i = 1; i <= a.Length; i++)
-        {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.Length; j++)
-            {
-                int above = row[j];
-                row[j] = Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
-                diagonal = above;
-            }
-        }
-
-        return row[b.Length];
     }
 }

@@ -86,7 +86,7 @@ internal static class DecoderKeys
     public static void RequireDivisible(ConfigReader reader, string key, int value, string divisorKey, int divisor)
     {
         if (value % divisor != 0)
-            reader.Conflict($"{key}: {value} is not a multiple of {divisorKey}, {divisor}");
+            reader.Conflict($"{key}: {value} is not a multiple of {divisorKey}, {divisor}", key, divisorKey);
     }
 
     /// <summary>Notes a switch that asks for what the family's graph does not compute.</summary>

@@ -108,7 +108,7 @@ public sealed record RopeConfig
         };
         var d = result.RotaryDim(headDim);
         if (d < 2 || d % 2 != 0)
-            config.Conflict($"head_dim {headDim} times partial_rotary_factor {ConfigReader.Show(result.PartialRotaryFactor)} gives {d} rotary dimensions; accepted: even, from 2");
+            config.Conflict($"head_dim {headDim} times partial_rotary_factor {ConfigReader.Show(result.PartialRotaryFactor)} gives {d} rotary dimensions; accepted: even, from 2", "head_dim", "hidden_size", "num_attention_heads");
         if (rope is null || kind == RopeKind.Default)
             return result;
         if (kind == RopeKind.Dynamic && d < 4)
