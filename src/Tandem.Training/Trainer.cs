@@ -81,6 +81,7 @@ public sealed unsafe class Trainer : IDisposable
     private readonly float* _lossScale;
     private readonly long* _random;
     private readonly (Value Parameter, Value Gradient)[] _trained;
+    private readonly ModelConfig _config;
     private readonly int _shards;
     private readonly Fragment[][] _afterShard;
     private readonly double[] _parkedLosses;
@@ -115,6 +116,7 @@ public sealed unsafe class Trainer : IDisposable
         _hyper = (double*)_instance[AddOptimizer.Hyper];
         _lossScale = LossScaler == null ? null : (float*)_instance[AddLossScale.LossScale];
         _trained = [.. AddOptimizer.Trained(Plan.Graph)];
+        _config = model.Config;
         _shards = options.LogicalShards;
         _afterShard = [.. Enumerable.Range(0, _shards).Select(s => StepTable.AfterShard(s, _shards).ToArray())];
         _parkedLosses = new double[System.Numerics.BitOperations.Log2((uint)_shards)];
@@ -171,9 +173,11 @@ public sealed unsafe class Trainer : IDisposable
     public byte* this[Value value] => _instance[value];
 
     /// <summary>Forward and backward of the microbatch in <see cref="Batch"/>; its gradients add to those before.</summary>
+    /// <exception cref="TandemException">A token or label is not in the vocabulary, or a document is longer than the model's positions; nothing was computed.</exception>
     public void Accumulate()
     {
         BatchView view = Batch.View;
+        CheckBatch(view);
         if (LossScaler != null) *_lossScale = (float)LossScaler.Scale;
         if (_random != null) (_random[0], _random[1]) = ((long)Options.Seed, Step);
         _instance.Run(Stage.Forward, view, Batch.Sizes);
@@ -286,6 +290,20 @@ public sealed unsafe class Trainer : IDisposable
         _instance.Run(fragment, Batch.View, Batch.Sizes);
         if (fragment.Stage == Stage.Merge) _loss = _parkedLosses[fragment.Index] + _loss;
         else if (fragment.Stage == Stage.Park) (_parkedLosses[fragment.Index], _loss) = (_loss, 0);
+    }
+
+    // Kernels read tables at these numbers without looking.
+    private void CheckBatch(in BatchView view)
+    {
+        int vocabulary = _config.VocabSize;
+        var labels = new ReadOnlySpan<int>(Batch.Labels.Pointer, view.NumRows);
+        for (int i = 0; i < view.NumRows; i++)
+        {
+            if ((uint)view.Tokens[i] >= (uint)vocabulary) throw new TandemException($"row {i} of the batch has token {view.Tokens[i]}; accepted: 0 to {vocabulary - 1}");
+            if (labels[i] >= vocabulary) throw new TandemException($"row {i} of the batch has label {labels[i]}; accepted: 0 to {vocabulary - 1}, or a negative number where nothing is learnt");
+            if (view.Positions[i] >= _config.MaxPositions)
+                throw new TandemException($"row {i} of the batch has position {view.Positions[i]}; the model has positions up to {_config.MaxPositions - 1}: accepted are documents of up to {_config.MaxPositions} tokens");
+        }
     }
 
     private StepResult Finish(double learningRate)

@@ -67,6 +67,22 @@ public sealed class TrainerTests
         Assert.All(model.WeightNames, name => Assert.Equal(alone.Gradient(name), together.Gradient(name)));
     }
 
+    [Theory]
+    [InlineData(251, 1, 3, "row 1 of the batch has token 251; accepted: 0 to 250")]
+    [InlineData(-1, 1, 3, "row 1 of the batch has token -1")]
+    [InlineData(5, 251, 3, "row 1 of the batch has label 251")]
+    [InlineData(5, 1, 65, "row 64 of the batch has position 64; the model has positions up to 63")]
+    public void A_batch_that_no_table_holds_is_refused(int token, int label, int length, string expected)
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama());
+        using var team = new ThreadTeam(1);
+        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 80, MaxDocuments = 1 });
+        int[] tokens = TinyModels.Tokens(length, 0), labels = TinyModels.NextTokens(tokens);
+        (tokens[1], labels[1]) = (token, label);
+        trainer.Batch.AddDocument(tokens, labels);
+        Assert.Contains(expected, Assert.Throws<TandemException>(trainer.Accumulate).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void All_labels_masked_gives_loss_zero_and_zero_gradients()
     {
