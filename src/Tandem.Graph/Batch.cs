@@ -8,6 +8,7 @@ public sealed unsafe class Batch : IDisposable
     private readonly NativeBuffer _segments;
     private readonly NativeBuffer _blocks;
     private readonly NativeBuffer _sampled;
+    private readonly NativeBuffer _ropeRows;
     private readonly int _maxBlocks;
     private BatchView _view;
     private int _ownBlocks;
@@ -22,12 +23,14 @@ public sealed unsafe class Batch : IDisposable
         Positions = new NativeBuffer(4L * maxTokens);
         Labels = new NativeBuffer(4L * maxTokens);
         _sampled = new NativeBuffer(4L * maxTokens);
+        _ropeRows = new NativeBuffer(4L * maxTokens);
         _segments = new NativeBuffer((long)sizeof(Segment) * maxSegments);
         _blocks = new NativeBuffer(4L * maxBlocks);
         _view = new BatchView
         {
             Segments = (Segment*)_segments.Pointer,
             Positions = (int*)Positions.Pointer,
+            RopeRows = (int*)_ropeRows.Pointer,
             Tokens = (int*)Tokens.Pointer,
             Blocks = (int*)_blocks.Pointer,
             SampledRows = (int*)_sampled.Pointer,
@@ -72,19 +75,24 @@ public sealed unsafe class Batch : IDisposable
     public void AddDocument(ReadOnlySpan<int> tokens, ReadOnlySpan<int> labels, int sampleId = 0)
     {
         int row = _view.NumRows;
-        ref Segment segment = ref Add(tokens, 0, sampleId);
+        ref Segment segment = ref Add(tokens, 0, sampleId, 0);
         labels.CopyTo(new Span<int>((int*)Labels.Pointer + row, tokens.Length));
         int blocks = (tokens.Length + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
         ReserveBlocks(ref segment, blocks);
         for (int i = 0; i < blocks; i++) _view.Blocks[segment.FirstBlock + i] = _ownBlocks++;
     }
 
-    /// <summary>Adds rows that continue a sequence; <paramref name="blocks"/> is its block table, long enough for the last row.</summary>
-    public void AddRows(ReadOnlySpan<int> tokens, int firstPosition, ReadOnlySpan<int> blocks, int sampleId = 0)
+    /// <summary>Adds rows that continue a sequence.</summary>
+    /// <param name="tokens">Token ids.</param>
+    /// <param name="firstPosition">Position of the first.</param>
+    /// <param name="blocks">The sequence's block table, long enough for the last row.</param>
+    /// <param name="sampleId">Number of the sequence.</param>
+    /// <param name="firstRopeRow">Row of the rope table for position 0: where the sequence's own table begins.</param>
+    public void AddRows(ReadOnlySpan<int> tokens, int firstPosition, ReadOnlySpan<int> blocks, int sampleId = 0, int firstRopeRow = 0)
     {
         int needed = (firstPosition + tokens.Length + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
         if (blocks.Length < needed) throw new InvalidOperationException($"{tokens.Length} rows at {firstPosition} need {needed} blocks, the table has {blocks.Length}: a bug of the scheduler");
-        ref Segment segment = ref Add(tokens, firstPosition, sampleId);
+        ref Segment segment = ref Add(tokens, firstPosition, sampleId, firstRopeRow);
         ReserveBlocks(ref segment, needed);
         blocks[..needed].CopyTo(new Span<int>(_view.Blocks + segment.FirstBlock, needed));
     }
@@ -100,17 +108,22 @@ public sealed unsafe class Batch : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (NativeBuffer buffer in (NativeBuffer[])[Tokens, Positions, Labels, _sampled, _segments, _blocks]) buffer.Dispose();
+        foreach (NativeBuffer buffer in (NativeBuffer[])[Tokens, Positions, Labels, _sampled, _ropeRows, _segments, _blocks]) buffer.Dispose();
     }
 
-    private ref Segment Add(ReadOnlySpan<int> tokens, int firstPosition, int sampleId)
+    private ref Segment Add(ReadOnlySpan<int> tokens, int firstPosition, int sampleId, int firstRopeRow)
     {
         if (tokens.IsEmpty) throw new ArgumentException("a segment needs at least one row", nameof(tokens));
         if (_view.NumRows + tokens.Length > MaxTokens || _view.NumSegments == MaxSegments)
             throw new TandemException($"batch full: {tokens.Length} rows do not fit behind {_view.NumRows} of {MaxTokens} rows, {_view.NumSegments} of {MaxSegments} segments");
         int row = _view.NumRows;
         tokens.CopyTo(new Span<int>(_view.Tokens + row, tokens.Length));
-        for (int i = 0; i < tokens.Length; i++) _view.Positions[row + i] = firstPosition + i;
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            _view.Positions[row + i] = firstPosition + i;
+            _view.RopeRows[row + i] = firstRopeRow + firstPosition + i;
+        }
+
         ref Segment segment = ref _view.Segments[_view.NumSegments++];
         segment = new Segment { FirstRow = row, NumRows = tokens.Length, FirstPosition = firstPosition, SampleId = sampleId, AdapterId = -1 };
         _view.NumRows += tokens.Length;

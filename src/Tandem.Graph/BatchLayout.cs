@@ -52,6 +52,9 @@ public unsafe struct BatchView
     /// <summary>[T] position of each row in its document.</summary>
     public int* Positions;
 
+    /// <summary>[T] row of the rope table for each row: its position, behind where its sequence's own table begins.</summary>
+    public int* RopeRows;
+
     /// <summary>[T] token id of each row.</summary>
     public int* Tokens;
 

@@ -18,6 +18,7 @@ public sealed unsafe class Engine : IDisposable
     private readonly KvCache _cache;
     private readonly ThreadTeam _team;
     private readonly ChooseJob _choose;
+    private readonly RopeTables? _ropeTables;
     private readonly int[] _eos;
     private readonly int _maxSampled;
     private readonly LinkedList<Request> _waiting = new();
@@ -36,7 +37,9 @@ public sealed unsafe class Engine : IDisposable
         MaxLength = Options.MaxLength > 0 ? Math.Min(Options.MaxLength, model.Config.MaxPositions) : model.Config.MaxPositions;
         long cacheTokens = Options.CacheTokens > 0 ? Options.CacheTokens : 4L * MaxLength;
         int blocks = (int)Math.Min(int.MaxValue, (cacheTokens + BatchView.BlockTokens - 1) / BatchView.BlockTokens);
-        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheType, blocks), new GraphOptions { WeightType = model.WeightType, Backend = CpuBackend.Instance, Fusions = Options.Fusions });
+        bool ropeByLength = model.Config.Rope is { DependsOnLength: true };
+        int ropeTables = ropeByLength ? Options.MaxSequences : 1;
+        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheType, blocks, ropeTables), new GraphOptions { WeightType = model.WeightType, Backend = CpuBackend.Instance, Fusions = Options.Fusions });
         StepSizes bounds = StepSizes.ForServing(Options.MaxRows, Options.MaxSequences);
 
         // Prompts whose log-probabilities are wanted sample all their rows: not one a step, where there is one sequence only.
@@ -48,7 +51,9 @@ public sealed unsafe class Engine : IDisposable
         _cache = new KvCache(Plan, model.Config.NumLayers);
         Dictionary<string, NativeBuffer> bindings = model.Bindings(_batch);
         foreach ((string name, NativeBuffer layer) in _cache.Layers) bindings[name] = layer;
+        if (ropeByLength) bindings.Remove(DecoderInputs.RopeTable);
         _instance = new CpuInstance(Plan, team, bindings);
+        _ropeTables = ropeByLength ? new RopeTables(model.Config, ropeTables, _instance[DecoderInputs.RopeTable]) : null;
         _team = team;
         _choose = new ChooseJob(this, team.Workers);
         _eos = [.. Options.EosTokenIds ?? model.Config.EosTokenIds];
@@ -185,8 +190,9 @@ public sealed unsafe class Engine : IDisposable
         if (scores) rows = Math.Min(rows, sampledLeft);
         if (rows <= 0 || sampledLeft == 0 || _scheduled.Count == Options.MaxSequences || !TakeBlocks(request, request.Computed + rows, mayPreempt)) return false;
 
+        if (_ropeTables != null && request.FirstRopeRow < 0) request.FirstRopeRow = _ropeTables.Take(request.GreatestLength);
         ReadOnlySpan<int> tokens = CollectionsMarshal.AsSpan(request.Tokens).Slice(request.Computed, rows);
-        _batch.AddRows(tokens, request.Computed, CollectionsMarshal.AsSpan(request.Blocks), (int)request.Id);
+        _batch.AddRows(tokens, request.Computed, CollectionsMarshal.AsSpan(request.Blocks), (int)request.Id, Math.Max(0, request.FirstRopeRow));
         int end = request.Computed + rows, first = _batch.View.NumSampled;
         for (int row = request.PromptScored; scores && row < Math.Min(end, request.PromptLength - 1); row++) _batch.Sample(end - row);
         if (end == request.Tokens.Count) _batch.Sample();
@@ -256,6 +262,9 @@ public sealed unsafe class Engine : IDisposable
         foreach (int block in request.Blocks) _pool.Return(block);
         request.Blocks.Clear();
         request.Computed = 0;
+        if (_ropeTables == null || request.FirstRopeRow < 0) return;
+        _ropeTables.Return(request.FirstRopeRow);
+        request.FirstRopeRow = -1;
     }
 
     /// <summary>A request's part of a step: how many rows, and which of the sampled rows are its own.</summary>

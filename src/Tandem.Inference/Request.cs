@@ -43,6 +43,7 @@ public sealed class Request
         Output = new List<GeneratedToken>(room);
         Blocks = new List<int>(blocks);
         Node = new LinkedListNode<Request>(this);
+        GreatestLength = prompt.Length + room;
         _alternatives = new TokenLogProb[(long)room * options.LogProbs];
         _promptLogProbs = options.PromptLogProbs ? new float[prompt.Length - 1] : [];
     }
@@ -81,6 +82,12 @@ public sealed class Request
 
     /// <summary>The token of this step; its id is -1 if none could be chosen.</summary>
     internal GeneratedToken Chosen { get; set; }
+
+    /// <summary>Tokens that it may have at most.</summary>
+    internal int GreatestLength { get; }
+
+    /// <summary>Where its own rope table begins; -1 while it has none.</summary>
+    internal int FirstRopeRow { get; set; } = -1;
 
     internal int Computed { get; set; }
 

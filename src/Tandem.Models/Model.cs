@@ -17,7 +17,7 @@ public sealed unsafe class Model : IDisposable
     /// <summary>Allocates the weights of a model, all zero.</summary>
     /// <param name="config">The model.</param>
     /// <param name="ropeLength">
-    /// Longest sequence, where the rope table depends on it: one table holds for every sequence, so equal lengths give equal bits; 0 is the model's own limit.
+    /// Longest sequence, where the rope table depends on it: training has one table, for this length (an engine gives each sequence one for its own); 0 is the model's own limit.
     /// </param>
     /// <param name="weightType">Element type of the matrices: f32, bf16 or f16. Vectors (norms, biases) are always f32.</param>
     public Model(ModelConfig config, int ropeLength = 0, DType weightType = DType.F32)

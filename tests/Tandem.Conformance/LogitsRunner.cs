@@ -6,15 +6,14 @@ namespace Tandem.Conformance;
 
 /// <summary>
 /// Logits of all positions of whole sequences in one step, through the serving graph with its key/value cache. Where the rope table depends on a sequence's length,
-/// or the sequences are longer than the model's own table, the table is built here for the length asked for.
+/// or the sequences are longer than the model's own table, each sequence gets a table for its length here.
 /// </summary>
 internal sealed unsafe class LogitsRunner : IDisposable
 {
     private readonly ModelConfig _config;
     private readonly Batch _batch;
     private readonly CpuInstance _instance;
-    private readonly bool _ownTable;
-    private int _tableLength;
+    private readonly RopeTables? _tables;
 
     /// <summary>Compiles the graph for steps of up to <paramref name="maxRows"/> rows in up to <paramref name="maxSequences"/> sequences.</summary>
     /// <param name="model">The model.</param>
@@ -24,10 +23,10 @@ internal sealed unsafe class LogitsRunner : IDisposable
     /// <param name="expose">Nodes whose results can be read after a step with <see cref="Exposed"/>; the graph then stays unfused.</param>
     public LogitsRunner(Model model, ThreadTeam team, int maxRows, int maxSequences, IEnumerable<string>? expose = null)
     {
-        _ownTable = model.Config.Rope is { } rope && (rope.DependsOnLength || model.Config.MaxPositions < maxRows);
-        _config = _ownTable ? model.Config with { MaxPositions = Math.Max(maxRows, model.Config.MaxPositions) } : model.Config;
+        bool ownTables = model.Config.Rope is { } rope && (rope.DependsOnLength || model.Config.MaxPositions < maxRows);
+        _config = ownTables ? model.Config with { MaxPositions = Math.Max(maxRows, model.Config.MaxPositions) } : model.Config;
         int blocks = (maxRows / BatchView.BlockTokens) + maxSequences + 1;
-        ModelGraph graph = ModelGraphs.Serve(_config, new KvPlacement(DType.F32, blocks), new GraphOptions
+        ModelGraph graph = ModelGraphs.Serve(_config, new KvPlacement(DType.F32, blocks, ownTables ? maxSequences : 1), new GraphOptions
         {
             WeightType = model.WeightType,
             Expose = [.. expose ?? []],
@@ -36,22 +35,23 @@ internal sealed unsafe class LogitsRunner : IDisposable
         var plan = Plan.Compile(graph, new StepSizes(maxRows, maxRows, 0, maxSequences), CpuBackend.Instance, team.Workers);
         _batch = new Batch(maxRows, maxSequences, blocks);
         Dictionary<string, NativeBuffer> bindings = model.Bindings(_batch);
-        if (_ownTable) bindings.Remove(DecoderInputs.RopeTable);
+        if (ownTables) bindings.Remove(DecoderInputs.RopeTable);
         _instance = new CpuInstance(plan, team, bindings);
+        if (ownTables) _tables = new RopeTables(_config, maxSequences, _instance[DecoderInputs.RopeTable]);
     }
 
     /// <summary>Logits of each sequence, [length, vocabulary].</summary>
     /// <param name="sequences">The sequences, computed together.</param>
-    /// <param name="ropeLength">The length that rope tables are for; 0 is that of the longest sequence.</param>
-    public float[][] Run(int[][] sequences, int ropeLength = 0)
+    public float[][] Run(int[][] sequences)
     {
-        if (_ownTable) BuildTable(ropeLength > 0 ? ropeLength : sequences.Max(s => s.Length));
+        int[] firstRows = [.. sequences.Select(s => _tables?.Take(s.Length) ?? 0)];
+        foreach (int row in firstRows) _tables?.Return(row);
         _batch.Clear();
         int block = 0;
-        foreach (int[] sequence in sequences)
+        foreach ((int[] sequence, int firstRow) in sequences.Zip(firstRows))
         {
             int blocks = (sequence.Length + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
-            _batch.AddRows(sequence, 0, [.. Enumerable.Range(block, blocks)]);
+            _batch.AddRows(sequence, 0, [.. Enumerable.Range(block, blocks)], firstRopeRow: firstRow);
             block += blocks;
             for (int i = sequence.Length; i > 0; i--) _batch.Sample(i);
         }
@@ -81,14 +81,5 @@ internal sealed unsafe class LogitsRunner : IDisposable
     {
         _instance.Dispose();
         _batch.Dispose();
-    }
-
-    private void BuildTable(int length)
-    {
-        if (length == _tableLength) return;
-        using RopeTable table = RopeTable.Build(_config.Rope!, _config.HeadDim, _config.MaxPositions, length);
-        int count = 2 * table.Positions * table.Pairs;
-        new ReadOnlySpan<float>(table.Cos, count).CopyTo(new Span<float>(_instance[DecoderInputs.RopeTable], count));
-        _tableLength = length;
     }
 }

@@ -36,10 +36,13 @@ public sealed class TrainerServesTests
         Assert.Equal(kvType == DType.F32, trained.SequenceEqual(TrainerLogProbs(model, team, DType.F32)));
     }
 
-    [Fact]
-    public void Alone_and_among_others_and_after_preemption_generates_the_same()
+    // With dynamic rope each sequence has the table of its own greatest length.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Alone_and_among_others_and_after_preemption_generates_the_same(bool dynamicRope)
     {
-        using Model model = TinyModels.Initialized(TinyModels.Llama(positions: 256));
+        using Model model = TinyModels.Initialized(dynamicRope ? DynamicRope() : TinyModels.Llama(positions: 256));
         using var team = new ThreadTeam(2);
         int[][] prompts = [.. Enumerable.Range(0, 24).Select(i => TinyModels.Tokens(3 + (i * 5 % 61), 100 + i))];
         GeneratedToken[][] alone = [.. prompts.Select((p, i) => Generate(model, team, new EngineOptions(), [(p, Options(i))])[0])];
@@ -52,6 +55,38 @@ public sealed class TrainerServesTests
             Assert.Equal(alone[i], crowded[i]);
         }
     }
+
+    [Fact]
+    public void Equal_rope_tables_give_the_trainers_bits_and_others_do_not()
+    {
+        using Model model = TinyModels.Initialized(DynamicRope());
+        using var team = new ThreadTeam(2);
+        int[] tokens = TinyModels.Tokens(100, 7);
+        using var trainer = new Trainer(model, team, new TrainerOptions { MaxTokens = 100, MaxDocuments = 1 });
+        trainer.Batch.AddDocument(tokens, TinyModels.NextTokens(tokens));
+        trainer.Accumulate();
+        float[] trained = [.. trainer.TokenLosses[..99].ToArray().Select(x => -x)];
+        Assert.Equal(trained, Served(256));
+        Assert.NotEqual(trained, Served(200));
+
+        // While another sequence with a shorter table runs.
+        float[] Served(int length)
+        {
+            using var engine = new Engine(model, team, new EngineOptions { MaxRows = 64, PrefillChunk = 48, CacheTokens = 1024 });
+            engine.Submit(tokens.AsSpan(0, 30), new SamplingOptions { MaxTokens = 20, Temperature = 0 });
+            Request request = engine.Submit(tokens, new SamplingOptions { MaxTokens = length - tokens.Length, Temperature = 0, PromptLogProbs = true });
+            while (engine.Step())
+            {
+            }
+
+            return request.PromptLogProbs.ToArray();
+        }
+    }
+
+    private static ModelConfig DynamicRope() => TinyModels.Llama(positions: 256) with
+    {
+        Rope = new RopeConfig { Kind = RopeKind.Dynamic, Factor = 2, MaxPositions = 32, OriginalMaxPositions = 32 },
+    };
 
     private static SamplingOptions Options(int i) => new() { MaxTokens = 40, Seed = (ulong)i, Temperature = i % 2 == 0 ? 0 : 0.8f, TopK = i % 3 == 0 ? 20 : 0, TopP = 0.95f };
 

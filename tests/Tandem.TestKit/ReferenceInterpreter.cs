@@ -367,7 +367,7 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
         x.CopyTo(y, 0);
         for (int head = 0; head < x.Length / op.HeadDim; head++)
         {
-            int position = batch.Positions[head * op.HeadDim / width];
+            int position = batch.RopeRows[head * op.HeadDim / width];
             for (int i = 0; i < half; i++)
             {
                 double cos = table[(position * half) + i], sin = table[((positions + position) * half) + i] * (op.Inverse ? -1 : 1);

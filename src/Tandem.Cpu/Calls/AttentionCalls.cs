@@ -15,7 +15,7 @@ internal sealed unsafe class RopeCall(BoundNode node) : RowCall(node)
         long start = (long)first * _width;
         RopeKernel.Apply(
             Bound.In(0) + start, _width, Bound.Out() + start, _width, count, _width / _op.HeadDim, _op.HeadDim, _op.RotaryDim, cos, sin,
-            Bound.Step.View.Positions + first, _op.Interleaved, _op.Inverse);
+            Bound.Step.View.RopeRows + first, _op.Interleaved, _op.Inverse);
     }
 }
 

@@ -5,7 +5,8 @@ namespace Tandem.Models;
 /// <summary>Where the keys and values of a graph live.</summary>
 /// <param name="CacheType">Element type of keys and values.</param>
 /// <param name="CacheBlocks">Blocks of the cache; 0 keeps them in the batch, as training and evaluation do.</param>
-public readonly record struct KvPlacement(DType CacheType, int CacheBlocks);
+/// <param name="RopeTables">Rope tables side by side, where a sequence's depends on its length.</param>
+public readonly record struct KvPlacement(DType CacheType, int CacheBlocks, int RopeTables = 1);
 
 /// <summary>What every decoder graph reads besides its weights.</summary>
 public static class DecoderInputs
@@ -22,7 +23,7 @@ public static class DecoderInputs
     /// <summary>Name of the input with seed and step for dropout, i64[2]; only graphs with dropout have it.</summary>
     public const string Random = "random";
 
-    /// <summary>Name of the state with the rope table, f32[2, positions, rotary / 2].</summary>
+    /// <summary>Name of the state with the rope table, f32[2, tables * positions, rotary / 2].</summary>
     public const string RopeTable = "rope.table";
 
     /// <summary>Name of the state with a layer's key/value cache.</summary>

@@ -47,7 +47,7 @@ public static class Llama
     {
         using GraphBuilder.NameScope scope = g.Scope("self_attn");
         int rotary = c.Rope!.RotaryDim(c.HeadDim);
-        Value rope = g.State(DecoderInputs.RopeTable, new TensorType(DType.F32, RowSymbol.None, 2, c.MaxPositions, rotary / 2));
+        Value rope = g.State(DecoderInputs.RopeTable, new TensorType(DType.F32, RowSymbol.None, 2, kv.RopeTables * c.MaxPositions, rotary / 2));
         var turn = new Rope(c.HeadDim, rotary);
         Value q_TQD = g.Apply(turn, "q_rope", onHeads("q", Linear(g, "q_proj", n_TH, c.NumHeads * c.HeadDim, c.QkvBias)), rope);
         Value k_TKD = g.Apply(turn, "k_rope", onHeads("k", Linear(g, "k_proj", n_TH, c.NumKvHeads * c.HeadDim, c.QkvBias)), rope);

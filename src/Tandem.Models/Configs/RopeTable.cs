@@ -68,7 +68,7 @@ public sealed unsafe class RopeTable : IDisposable
     /// <summary>Frees the table.</summary>
     public void Dispose() => _buffer.Dispose();
 
-    private static void FillRow(double[] frequencies, double multiplier, int position, float* cos, float* sin)
+    internal static void FillRow(double[] frequencies, double multiplier, int position, float* cos, float* sin)
     {
         for (var i = 0; i < frequencies.Length; i++)
         {
