@@ -26,12 +26,15 @@ internal sealed class CheckpointFiles : IDisposable
     public static string Golden(string name) =>
         Above(folder => Path.Combine(folder, "Checkpoints", "goldens", name)) ?? throw new FileNotFoundException("no goldens folder above the test binary", name);
 
+    /// <summary>A file or folder of the shared data beside the repository, or null.</summary>
+    public static string? SharedData(string name) => Above(folder => Path.Combine(folder, "shared", "data", name));
+
     /// <summary>A folder of the shared goldens beside the repository, or null.</summary>
     public static string? Shared(string name) => Above(folder => Path.Combine(folder, "shared", "goldens", name));
 
-    public static Dictionary<string, byte[]> Malformed()
+    public static Dictionary<string, byte[]> Malformed(string format = "safetensors")
     {
-        using var zip = ZipFile.OpenRead(Golden("malformed_safetensors.zip"));
+        using var zip = ZipFile.OpenRead(Golden($"malformed_{format}.zip"));
         return zip.Entries.ToDictionary(x => x.Name, x =>
         {
             using var stream = x.Open();

@@ -1,0 +1,136 @@
+using System.Buffers.Binary;
+using System.Globalization;
+
+namespace Tandem.Models;
+
+/// <summary>Types of metadata values, by their numbers in files.</summary>
+public enum GgufValueType : uint
+{
+    /// <summary>u8.</summary>
+    UInt8,
+
+    /// <summary>i8.</summary>
+    Int8,
+
+    /// <summary>u16.</summary>
+    UInt16,
+
+    /// <summary>i16.</summary>
+    Int16,
+
+    /// <summary>u32.</summary>
+    UInt32,
+
+    /// <summary>i32.</summary>
+    Int32,
+
+    /// <summary>f32.</summary>
+    Float32,
+
+    /// <summary>A byte, 0 or 1.</summary>
+    Bool,
+
+    /// <summary>UTF-8.</summary>
+    String,
+
+    /// <summary>Values of one type.</summary>
+    Array,
+
+    /// <summary>u64.</summary>
+    UInt64,
+
+    /// <summary>i64.</summary>
+    Int64,
+
+    /// <summary>f64.</summary>
+    Float64,
+}
+
+/// <summary>A metadata value: a number, a truth value, a string, or an array of one of them.</summary>
+public sealed class GgufValue
+{
+    private GgufValue(GgufValueType type, GgufValueType elementType, object content)
+    {
+        Type = type;
+        ElementType = elementType;
+        Content = content;
+    }
+
+    /// <summary>The type.</summary>
+    public GgufValueType Type { get; }
+
+    /// <summary>The type of an array's elements; else <see cref="Type"/>.</summary>
+    public GgufValueType ElementType { get; }
+
+    /// <summary>bool, string, long, ulong or double; of an array bool[], string[], long[], ulong[] or double[].</summary>
+    internal object Content { get; }
+
+    /// <inheritdoc/>
+    public override string ToString() => Content switch
+    {
+        Array array => $"{array.Length} values of {ElementType}",
+        IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+        bool truth => truth ? "true" : "false",
+        _ => CheckpointException.Quote((string)Content),
+    };
+
+    /// <summary>Reads a value with its type before it.</summary>
+    internal static GgufValue Read(GgufCursor cursor, string key)
+    {
+        GgufValueType type = ReadType(cursor, key);
+        if (type != GgufValueType.Array) return new GgufValue(type, type, Scalar(cursor, type, key));
+        GgufValueType element = ReadType(cursor, key);
+        if (element == GgufValueType.Array) throw cursor.Fail(GgufError.BadValue, $"{key} is an array of arrays; accepted: arrays of numbers, truth values or strings");
+        int count = cursor.Count($"elements of {key}", element == GgufValueType.String ? 8 : Size(element), GgufError.ArrayTooLarge);
+        return new GgufValue(type, element, element switch
+        {
+            GgufValueType.String => Elements<string>(cursor, element, key, count),
+            GgufValueType.Bool => Elements<bool>(cursor, element, key, count),
+            GgufValueType.Float32 or GgufValueType.Float64 => Elements<double>(cursor, element, key, count),
+            GgufValueType.UInt8 or GgufValueType.UInt16 or GgufValueType.UInt32 or GgufValueType.UInt64 => Elements<ulong>(cursor, element, key, count),
+            _ => Elements<long>(cursor, element, key, count),
+        });
+    }
+
+    private static GgufValueType ReadType(GgufCursor cursor, string key)
+    {
+        uint number = cursor.UInt32($"the type of {key}");
+        return number <= (uint)GgufValueType.Float64 ? (GgufValueType)number : throw cursor.Fail(GgufError.UnknownValueType, $"{key} has value type {number}; accepted: 0 to {(uint)GgufValueType.Float64}");
+    }
+
+    private static T[] Elements<T>(GgufCursor cursor, GgufValueType type, string key, int count)
+    {
+        var values = new T[count];
+        for (int i = 0; i < count; i++) values[i] = (T)Scalar(cursor, type, key);
+        return values;
+    }
+
+    private static object Scalar(GgufCursor cursor, GgufValueType type, string key)
+    {
+        switch (type)
+        {
+            case GgufValueType.UInt8: return (ulong)cursor.Byte(key);
+            case GgufValueType.Int8: return (long)(sbyte)cursor.Byte(key);
+            case GgufValueType.UInt16: return (ulong)cursor.UInt16(key);
+            case GgufValueType.Int16: return (long)(short)cursor.UInt16(key);
+            case GgufValueType.UInt32: return (ulong)cursor.UInt32(key);
+            case GgufValueType.Int32: return (long)(int)cursor.UInt32(key);
+            case GgufValueType.UInt64: return cursor.UInt64(key);
+            case GgufValueType.Int64: return (long)cursor.UInt64(key);
+            case GgufValueType.Float32: return (double)BinaryPrimitives.ReadSingleLittleEndian(cursor.Bytes(4, key));
+            case GgufValueType.Float64: return BinaryPrimitives.ReadDoubleLittleEndian(cursor.Bytes(8, key));
+            case GgufValueType.String: return cursor.String(key);
+            default:
+                byte truth = cursor.Byte(key);
+                return truth <= 1 ? truth == 1 : throw cursor.Fail(GgufError.BadValue, $"{key} is the truth value {truth}; accepted: 0, 1");
+        }
+    }
+
+    private static int Size(GgufValueType type) => type switch
+    {
+        GgufValueType.UInt8 or GgufValueType.Int8 or GgufValueType.Bool => 1,
+        GgufValueType.UInt16 or GgufValueType.Int16 => 2,
+        GgufValueType.UInt32 or GgufValueType.Int32 or GgufValueType.Float32 => 4,
+        _ => 8,
+    };
+}
