@@ -26,7 +26,7 @@ internal static class PythonStrings
         new("splitlines", "self keepends?", (e, x) => new ListValue([.. Lines(Self(x), x[1]?.Truth ?? false).Select(e.Text)])),
         new("partition", "self sep", (_, x) => Partition(Self(x), TemplateMethods.Text(x[1]!), right: false)),
         new("rpartition", "self sep", (_, x) => Partition(Self(x), TemplateMethods.Text(x[1]!), right: true)),
-        new("join", "self iterable", (e, x) => Join(e, Self(x), x[1]!)),
+        new("join", "self iterable", (e, x) => Join(e, (StringValue)x[0]!, x[1]!)),
         new("replace", "self old new count?", (e, x) => e.Text(Replace(e, Self(x), TemplateMethods.Text(x[1]!), TemplateMethods.Text(x[2]!), x[3] is null ? -1 : TemplateMethods.Integer(x[3]!)))),
         new("startswith", "self prefix start? end?", (_, x) => BoolValue.Of(Any(x, (text, part) => text.StartsWith(part, StringComparison.Ordinal)))),
         new("endswith", "self suffix start? end?", (_, x) => BoolValue.Of(Any(x, (text, part) => text.EndsWith(part, StringComparison.Ordinal)))),
@@ -239,7 +239,7 @@ internal static class PythonStrings
         return new TupleValue([.. parts.Select(x => new StringValue(x))]);
     }
 
-    private static StringValue Join(TemplateEvaluator evaluator, string separator, TemplateValue items)
+    private static StringValue Join(TemplateEvaluator evaluator, StringValue separator, TemplateValue items)
     {
         var text = new StringBuilder();
         int index = 0;
@@ -249,7 +249,7 @@ internal static class PythonStrings
         {
             if (item is not StringValue part)
                 throw TemplateFault.Type($"sequence item {index}: expected str instance, {item.TypeName} found");
-            text.Append(index++ > 0 ? separator : "").Append(part.Text);
+            text.Append(index++ > 0 ? separator.Text : "").Append(separator.Safe ? TemplateFilters.Escape(part) : part.Text);
             evaluator.Budget.Charge(1);
             evaluator.Budget.Text(text.Length);
         }

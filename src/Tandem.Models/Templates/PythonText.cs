@@ -107,20 +107,21 @@ internal static class PythonText
             return "nan";
         if (double.IsInfinity(value))
             return value > 0 ? "inf" : "-inf";
-        string shortest = value.ToString("E16", CultureInfo.InvariantCulture);
         string round = value.ToString("R", CultureInfo.InvariantCulture);
-        int exponent = int.Parse(shortest.AsSpan(shortest.IndexOf('E', StringComparison.Ordinal) + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
         string sign = round.StartsWith('-') ? "-" : "";
         int e = round.IndexOf('E', StringComparison.Ordinal);
-        if (e >= 0)
-            exponent = int.Parse(round.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
-        string digits = (e < 0 ? round : round[..e]).Replace("-", "", StringComparison.Ordinal).Replace(".", "", StringComparison.Ordinal).TrimStart('0').TrimEnd('0');
+        string mantissa = round[sign.Length..(e < 0 ? round.Length : e)];
+        int point = mantissa.IndexOf('.', StringComparison.Ordinal) is var dot && dot < 0 ? mantissa.Length : dot;
+        string all = mantissa.Replace(".", "", StringComparison.Ordinal);
+        string digits = all.TrimStart('0');
+        int exponent = point - (all.Length - digits.Length) - 1 + (e < 0 ? 0 : int.Parse(round.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture));
+        digits = digits.TrimEnd('0');
         if (digits.Length == 0)
             return sign + "0.0";
         if (exponent is < -4 or >= 16)
         {
-            string mantissa = digits.Length == 1 ? digits : $"{digits[0]}.{digits[1..]}";
-            return $"{sign}{mantissa}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}";
+            string first = digits.Length == 1 ? digits : $"{digits[0]}.{digits[1..]}";
+            return $"{sign}{first}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}";
         }
 
         if (exponent < 0)

@@ -214,6 +214,10 @@ internal static partial class TemplateFilters
     private static IEnumerable<TemplateValue> Map(TemplateEvaluator evaluator, CallArguments arguments)
     {
         TemplateValue source = arguments.Positional[0];
+
+        // What counts as false has no items, even None, which cannot be iterated.
+        if (!source.Truth)
+            yield break;
         if (arguments.Positional.Count == 1)
         {
             TemplateValue attribute = arguments.Find("attribute") ?? throw new TemplateFault("FilterArgumentError", "map requires a filter argument");
@@ -240,6 +244,8 @@ internal static partial class TemplateFilters
         IEnumerable<TemplateValue> Items(TemplateEvaluator evaluator, CallArguments arguments)
         {
             int used = byAttribute ? 2 : 1;
+            if (!arguments.Positional[0].Truth)
+                yield break;
             if (arguments.Positional.Count < used)
                 throw new TemplateFault("FilterArgumentError", "Missing parameter for attribute name");
             TemplateValue? attribute = byAttribute ? arguments.Positional[1] : null;

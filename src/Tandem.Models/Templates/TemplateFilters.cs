@@ -19,13 +19,16 @@ internal static partial class TemplateFilters
         .Replace("\"", "&#34;", StringComparison.Ordinal)
         .Replace("'", "&#39;", StringComparison.Ordinal);
 
+    /// <summary>The text as it may stand in HTML: escaped unless it was marked safe.</summary>
+    public static string Escape(StringValue text) => text.Safe ? text.Text : Escape(text.Text);
+
     private static FrozenDictionary<string, TemplateFunction> Build()
     {
         List<TemplateFunction> all =
         [
-            Map("upper", PythonCase.Upper),
-            Map("lower", PythonCase.Lower),
-            Map("capitalize", PythonCase.Capitalize),
+            Map("upper", PythonCase.Upper, keepSafe: true),
+            Map("lower", PythonCase.Lower, keepSafe: true),
+            Map("capitalize", PythonCase.Capitalize, keepSafe: true),
             Map("title", Title),
             Map("string", x => x),
             Map("striptags", StripTags),
@@ -62,7 +65,8 @@ internal static partial class TemplateFilters
 
     private static BigInteger Int(TemplateValue? value, int fallback) => value is null or NoneValue ? fallback : TemplateMethods.Integer(value);
 
-    private static TemplateFunction Map(string name, Func<string, string> map) => new(name, "s", (e, x) => e.Text(map(Str(e, x[0]))));
+    private static TemplateFunction Map(string name, Func<string, string> map, bool keepSafe = false) =>
+        new(name, "s", (e, x) => keepSafe && x[0] is StringValue { Safe: true } safe ? new StringValue(map(safe.Text), safe: true) : e.Text(map(Str(e, x[0]))));
 
     private static string Title(string text)
     {

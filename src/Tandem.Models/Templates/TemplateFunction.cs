@@ -93,8 +93,18 @@ internal sealed class MethodValue(TemplateValue self, TemplateFunction function)
     public TemplateValue Invoke(TemplateEvaluator evaluator, CallArguments arguments)
     {
         arguments.Positional.Insert(0, Self);
-        return Function.Invoke(evaluator, arguments);
+        TemplateValue result = Function.Invoke(evaluator, arguments);
+        return Self is StringValue { Safe: true } ? Marked(result) : result;
     }
+
+    /// <summary>Methods of a text that is marked safe give texts that are.</summary>
+    private static TemplateValue Marked(TemplateValue value) => value switch
+    {
+        StringValue text => new StringValue(text.Text, safe: true),
+        ListValue list => new ListValue([.. list.Items.Select(Marked)]),
+        TupleValue tuple => new TupleValue([.. tuple.Items.Select(Marked)]),
+        _ => value,
+    };
 }
 
 /// <summary>A macro and the scope that it was defined in.</summary>

@@ -11,16 +11,17 @@ internal static class TemplateOperators
 
     public static TemplateValue Binary(string op, TemplateValue left, TemplateValue right, TemplateEvaluator evaluator)
     {
-        if (left is UndefinedValue or RangeValue && left is UndefinedValue u)
+        if (left is UndefinedValue u)
             throw u.Fault();
         if (left is StringValue format && op == "%")
-            return evaluator.Text(PythonFormat.Percent(format.Text, right, evaluator));
+            return new StringValue(PythonFormat.Percent(format.Text, format.Safe ? Escaped(right) : right, evaluator), format.Safe);
         if (right is UndefinedValue v)
             throw v.Fault();
         if (Number(left) is { } a && Number(right) is { } b)
             return a.Float is null && b.Float is null ? Integers(op, a.Integer, b.Integer) : Floats(op, a.Float ?? ToDouble(a.Integer), b.Float ?? ToDouble(b.Integer));
         return op switch
         {
+            "+" when left is StringValue s && right is StringValue t && (s.Safe || t.Safe) => new StringValue(TemplateFilters.Escape(s) + TemplateFilters.Escape(t), safe: true),
             "+" when left is StringValue s && right is StringValue t => Concat([s, t], evaluator),
             "+" when left is ListValue s && right is ListValue t => new ListValue(Join(s.Items, t.Items, evaluator)),
             "+" when left is TupleValue s && right is TupleValue t => new TupleValue(Join(s.Items, t.Items, evaluator)),
@@ -302,6 +303,14 @@ internal static class TemplateOperators
         return target is ListValue ? new ListValue(items) : new TupleValue(items);
     }
 
+    /// <summary>Values for a format that is marked safe.</summary>
+    private static TemplateValue Escaped(TemplateValue value) => value switch
+    {
+        StringValue text => new StringValue(TemplateFilters.Escape(text), safe: true),
+        TupleValue tuple => new TupleValue([.. tuple.Items.Select(Escaped)]),
+        _ => value,
+    };
+
     private static BigInteger? Index(TemplateValue? value) => value switch
     {
         null or NoneValue => null,
@@ -344,7 +353,7 @@ internal static class TemplateOperators
 
     private static FloatValue Floats(string op, double a, double b)
     {
-        if (b == 0 && op is "/" or "//" or "%" && b == 0)
+        if (b == 0 && op is ("/" or "//" or "%"))
             throw new TemplateFault("ZeroDivisionError", op == "/" ? "float division by zero" : op == "//" ? "float floor division by zero" : "float modulo by zero");
         switch (op)
         {
@@ -354,7 +363,7 @@ internal static class TemplateOperators
             case "/": return new(a / b);
             case "%":
             case "//":
-                double remainder = Math.IEEERemainder(0, 1) + (a % b);
+                double remainder = a % b;
                 double quotient = (a - remainder) / b;
                 if (remainder != 0 && (remainder < 0) != (b < 0))
                 {
