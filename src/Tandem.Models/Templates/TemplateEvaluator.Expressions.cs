@@ -72,7 +72,7 @@ internal sealed partial class TemplateEvaluator
 
     private TemplateValue Evaluate(Expression expression, TemplateScope scope)
     {
-        Budget.Charge(1);
+        Step();
         switch (expression)
         {
             case ConstantExpression constant:

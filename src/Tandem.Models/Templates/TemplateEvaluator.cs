@@ -55,11 +55,19 @@ internal sealed partial class TemplateEvaluator
 
     public UndefinedValue Undefined(string reason) => new(reason, Options.StrictUndefined);
 
+    /// <summary>Counts a step, and makes sure that there is stack for it: chains of operators make deep trees.</summary>
+    private void Step()
+    {
+        Budget.Charge(1);
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw TemplateFault.Recursion("the template is nested too deeply to run");
+    }
+
     private Flow Execute(Statement[] body, TemplateScope scope)
     {
         foreach (Statement statement in body)
         {
-            Budget.Charge(1);
+            Step();
             Position = statement.Position;
             Flow flow = Execute(statement, scope);
             if (flow != Flow.Normal)

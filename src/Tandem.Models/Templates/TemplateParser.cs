@@ -1,9 +1,11 @@
+using System.Runtime.CompilerServices;
+
 namespace Tandem.Models;
 
 /// <summary>Builds the tree of a template: this part reads statements.</summary>
 internal sealed partial class TemplateParser
 {
-    private const int MaxNesting = 150;
+    private const int MaxNesting = 500;
 
     private readonly TemplateSource _source;
     private readonly List<TemplateToken> _tokens;
@@ -102,7 +104,7 @@ internal sealed partial class TemplateParser
 
     private void Enter()
     {
-        if (++_nesting > MaxNesting)
+        if (++_nesting > MaxNesting || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
             throw Fail($"nested more than {MaxNesting} deep");
     }
 
@@ -214,7 +216,14 @@ internal sealed partial class TemplateParser
     }
 
     /// <summary>Unknown filters and tests in branches are errors only when they are reached.</summary>
-    private void Soften(int first) => _unknown.RemoveAll(x => !x.Hard && _unknown.IndexOf(x) >= first);
+    private void Soften(int first)
+    {
+        for (int i = _unknown.Count - 1; i >= first; i--)
+        {
+            if (!_unknown[i].Hard)
+                _unknown.RemoveAt(i);
+        }
+    }
 
     private T OutsideLoops<T>(Func<T> parse)
     {

@@ -22,7 +22,7 @@ public sealed class TemplateLimitTests
     [InlineData("{{ 'a'.center(10 ** 12) }}", "LimitError")]
     [InlineData("{{ '%0999999999d' % 1 }}", "ValueError")]
     [InlineData("{{ '{:>999999999}'.format(1) }}", "ValueError")]
-    [InlineData("{{ 10 ** 10 ** 10 }}", "OverflowError")]
+    [InlineData("{{ 10 ** 100000 }}", "OverflowError")]
     [InlineData("{{ 'a'.replace('', 'b' * 1000000) | length }}", "LimitError")]
     [InlineData("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "RecursionError")]
     [InlineData("{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}", "RecursionError")]
