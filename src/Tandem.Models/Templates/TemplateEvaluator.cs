@@ -1,0 +1,284 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+
+namespace Tandem.Models;
+
+/// <summary>Renders one template once: this part runs statements.</summary>
+internal sealed partial class TemplateEvaluator
+{
+    private readonly TemplateScope _globals;
+    private readonly Dictionary<string, BlockStatement> _blocks;
+    private StringBuilder _output = new();
+    private List<GenerationSpan> _spans = [];
+    private bool _escape;
+    private int _depth;
+
+    public TemplateEvaluator(Dictionary<string, BlockStatement> blocks, IEnumerable<KeyValuePair<string, TemplateValue>> values, TemplateOptions options)
+    {
+        _blocks = blocks;
+        Options = options;
+        Budget = new TemplateBudget(options);
+        var outer = new TemplateScope(null);
+        foreach ((string name, TemplateValue value) in TemplateGlobals.All)
+            outer.Set(name, value);
+        foreach ((string name, TemplateValue value) in values)
+            outer.Set(name, value);
+        _globals = new TemplateScope(outer);
+    }
+
+    private enum Flow
+    {
+        Normal,
+        Break,
+        Continue,
+    }
+
+    public TemplateOptions Options { get; }
+
+    public TemplateBudget Budget { get; }
+
+    /// <summary>Where the statement stands that is being run.</summary>
+    public int Position { get; private set; }
+
+    public RenderedTemplate Run(Statement[] body)
+    {
+        Execute(body, _globals);
+        return new RenderedTemplate(_output.ToString(), [.. _spans.OrderBy(x => x.Start)]);
+    }
+
+    /// <summary>A text made by an operation, within the limit.</summary>
+    public StringValue Text(string text)
+    {
+        Budget.Text(text.Length);
+        return new StringValue(text);
+    }
+
+    public UndefinedValue Undefined(string reason) => new(reason, Options.StrictUndefined);
+
+    /// <summary>Counts a step, and makes sure that there is stack for it: chains of operators make deep trees.</summary>
+    private void Step()
+    {
+        Budget.Charge(1);
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw TemplateFault.Recursion("the template is nested too deeply to run");
+    }
+
+    private Flow Execute(Statement[] body, TemplateScope scope)
+    {
+        foreach (Statement statement in body)
+        {
+            Step();
+            Position = statement.Position;
+            Flow flow = Execute(statement, scope);
+            if (flow != Flow.Normal)
+                return flow;
+        }
+
+        return Flow.Normal;
+    }
+
+    private Flow Execute(Statement statement, TemplateScope scope)
+    {
+        switch (statement)
+        {
+            case DataStatement data:
+                Write(data.Text);
+                return Flow.Normal;
+            case PrintStatement print:
+                Print(Evaluate(print.Value, scope));
+                return Flow.Normal;
+            case IfStatement branch:
+                return Execute(Evaluate(branch.Test, scope).Truth ? branch.Then : branch.Otherwise, scope);
+            case SetStatement set:
+                Assign(set.Target, Evaluate(set.Value, scope), scope);
+                return Flow.Normal;
+            case ForStatement loop:
+                return Loop(loop, TemplateOperators.Iterate(Evaluate(loop.Items, scope)), scope, 0);
+            case BreakStatement:
+                return Flow.Break;
+            case ContinueStatement:
+                return Flow.Continue;
+            case MacroStatement macro:
+                scope.Set(macro.Name!, new MacroValue(macro, scope));
+                return Flow.Normal;
+            case SetBlockStatement block:
+                TemplateValue text = Capture(block.Body, new TemplateScope(scope));
+                Assign(block.Target, block.Filter is null ? text : FilterBlock(block.Filter, text, scope), scope);
+                return Flow.Normal;
+            case WithStatement with:
+                return With(with, scope);
+            case CallBlockStatement call:
+                CallArguments arguments = Arguments(call.Call.Arguments, scope);
+                arguments.Named.Add(new("caller", new MacroValue(call.Caller, scope)));
+                Print(Call(Evaluate(call.Call.Target, scope), arguments));
+                return Flow.Normal;
+            case FilterBlockStatement filter:
+                Print(FilterBlock(filter.Filter, Capture(filter.Body, new TemplateScope(scope)), scope));
+                return Flow.Normal;
+            case GenerationStatement generation:
+                int start = _output.Length;
+                Execute(generation.Body, new TemplateScope(scope));
+                _spans.Add(new(start, _output.Length));
+                return Flow.Normal;
+            case AutoescapeStatement escape:
+                bool before = _escape;
+                _escape = Evaluate(escape.Value, scope).Truth;
+                Flow flow = Execute(escape.Body, new TemplateScope(scope));
+                _escape = before;
+                return flow;
+            case BlockStatement block:
+                Execute(block.Body, new TemplateScope(_globals));
+                return Flow.Normal;
+            default:
+                throw TemplateFault.Type("no loader for this environment specified");
+        }
+    }
+
+    private void Write(string text)
+    {
+        Budget.Text((long)_output.Length + text.Length);
+        _output.Append(text);
+    }
+
+    private void Print(TemplateValue value)
+    {
+        if (value is StringValue { Spans: { } spans })
+            _spans.AddRange(spans.Select(x => x.Move(_output.Length)));
+        string text = PythonText.Str(value, Budget);
+        Write(_escape && value is not StringValue { Safe: true } ? TemplateFilters.Escape(text) : text);
+    }
+
+    private Flow Loop(ForStatement statement, IEnumerable<TemplateValue> items, TemplateScope scope, int depth)
+    {
+        var loop = new LoopValue(statement.Test is null ? items : Filtered(statement, items, scope), statement, scope, depth);
+        bool any = false;
+        while (loop.Next(out TemplateValue item))
+        {
+            any = true;
+            Budget.Charge(1);
+            Position = statement.Position;
+            var inner = new TemplateScope(scope);
+            inner.Set("loop", loop);
+            Assign(statement.Target, item, inner);
+            if (Execute(statement.Body, inner) == Flow.Break)
+                break;
+        }
+
+        return any ? Flow.Normal : Execute(statement.Otherwise, new TemplateScope(scope));
+    }
+
+    private IEnumerable<TemplateValue> Filtered(ForStatement statement, IEnumerable<TemplateValue> items, TemplateScope scope)
+    {
+        foreach (TemplateValue item in items)
+        {
+            Budget.Charge(1);
+            var inner = new TemplateScope(scope);
+            Assign(statement.Target, item, inner);
+            if (Evaluate(statement.Test!, inner).Truth)
+                yield return item;
+        }
+    }
+
+    private Flow With(WithStatement statement, TemplateScope scope)
+    {
+        var inner = new TemplateScope(scope);
+        foreach ((Expression target, Expression value) in statement.Values)
+            Assign(target, Evaluate(value, scope), inner);
+        return Execute(statement.Body, inner);
+    }
+
+    private void Assign(Expression target, TemplateValue value, TemplateScope scope)
+    {
+        switch (target)
+        {
+            case NameExpression name:
+                scope.Set(name.Name, value);
+                break;
+            case NamespaceTarget attribute:
+                if (scope.Find(attribute.Name) is not NamespaceValue space)
+                    throw new TemplateFault("TemplateRuntimeError", "cannot assign attribute on non-namespace object");
+                space.Set(attribute.Attribute, value);
+                break;
+            default:
+                Expression[] targets = ((TupleExpression)target).Items;
+                if (value is IntValue or FloatValue or BoolValue or NoneValue)
+                    throw TemplateFault.Type($"cannot unpack non-iterable {value.TypeName} object");
+                TemplateValue[] values = TemplateOperators.Items(value, this);
+                if (values.Length < targets.Length)
+                    throw TemplateFault.Value($"not enough values to unpack (expected {targets.Length}, got {values.Length})");
+                if (values.Length > targets.Length)
+                    throw TemplateFault.Value($"too many values to unpack (expected {targets.Length})");
+                for (int i = 0; i < targets.Length; i++)
+                    Assign(targets[i], values[i], scope);
+                break;
+        }
+    }
+
+    /// <summary>What the statements write, as a value.</summary>
+    private StringValue Capture(Statement[] body, TemplateScope scope) => Capture(() => Execute(body, scope));
+
+    private StringValue Capture(Func<Flow> run)
+    {
+        (StringBuilder output, List<GenerationSpan> spans) = (_output, _spans);
+        (_output, _spans) = (new StringBuilder(), []);
+        run();
+        var text = new StringValue(_output.ToString(), _escape, _spans.Count > 0 ? [.. _spans] : null);
+        (_output, _spans) = (output, spans);
+        return text;
+    }
+
+    /// <summary>Runs something that can contain itself, within the depth allowed and the stack there is.</summary>
+    private T Deeper<T>(Func<T> run)
+    {
+        if (++_depth > Budget.MaxDepth || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw TemplateFault.Recursion($"macros or loops call themselves more than {Budget.MaxDepth} deep");
+        int position = Position;
+        T result = run();
+        Position = position;
+        _depth--;
+        return result;
+    }
+
+    private StringValue CallMacro(MacroValue macro, CallArguments arguments)
+    {
+        MacroStatement statement = macro.Statement;
+        string name = statement.Name is null ? "None" : $"'{statement.Name}'";
+        var scope = new TemplateScope(macro.Scope);
+        string[] parameters = statement.Parameters;
+        int given = Math.Min(arguments.Positional.Count, parameters.Length);
+        if (arguments.Positional.Count > parameters.Length && !statement.Uses.HasFlag(MacroUses.Varargs))
+            throw TemplateFault.Type($"macro {name} takes not more than {parameters.Length} argument(s)");
+        for (int i = 0; i < parameters.Length; i++)
+        {
+            TemplateValue? value = i < given ? arguments.Positional[i] : arguments.Find(parameters[i]);
+            int fallback = i - (parameters.Length - statement.Defaults.Length);
+            value ??= fallback >= 0 ? Evaluate(statement.Defaults[fallback], scope) : Undefined($"parameter '{parameters[i]}' was not provided");
+            scope.Set(parameters[i], value);
+        }
+
+        var rest = new DictValue();
+        TemplateValue? caller = null;
+        foreach ((string key, TemplateValue value) in arguments.Named)
+        {
+            int index = Array.IndexOf(parameters, key);
+            if (index >= 0 && index < given)
+                throw TemplateFault.Type($"macro {name} got multiple values for argument '{key}'");
+            if (index >= 0)
+                continue;
+            if (key == "caller" && statement.Uses.HasFlag(MacroUses.Caller))
+                caller = value;
+            else if (statement.Uses.HasFlag(MacroUses.Kwargs))
+                rest.Items[new StringValue(key)] = value;
+            else
+                throw TemplateFault.Type(key == "caller" ? $"macro {name} was invoked with two values for the special caller argument. This is most likely a bug." : $"macro {name} takes no keyword argument '{key}'");
+        }
+
+        if (statement.Uses.HasFlag(MacroUses.Caller) && !parameters.Contains("caller"))
+            scope.Set("caller", caller ?? Undefined("No caller defined"));
+        if (statement.Uses.HasFlag(MacroUses.Varargs) && !parameters.Contains("varargs"))
+            scope.Set("varargs", new TupleValue([.. arguments.Positional.Skip(parameters.Length)]));
+        if (statement.Uses.HasFlag(MacroUses.Kwargs) && !parameters.Contains("kwargs"))
+            scope.Set("kwargs", rest);
+        return Deeper(() => Capture(statement.Body, scope));
+    }
+}

@@ -1,0 +1,147 @@
+namespace Tandem.Models;
+
+/// <summary>The arguments of one call.</summary>
+internal readonly record struct CallArguments(List<TemplateValue> Positional, List<KeyValuePair<string, TemplateValue>> Named)
+{
+    public CallArguments(params TemplateValue[] positional)
+        : this([.. positional], [])
+    {
+    }
+
+    public TemplateValue? Find(string name)
+    {
+        foreach ((string key, TemplateValue value) in Named)
+        {
+            if (key == name)
+                return value;
+        }
+
+        return null;
+    }
+}
+
+internal delegate TemplateValue TemplateBody(TemplateEvaluator evaluator, TemplateValue?[] arguments);
+
+/// <summary>A function, method, filter or test that is built in: its parameters by name, and what it does with their values (null where none was given).</summary>
+internal sealed class TemplateFunction : TemplateValue
+{
+    private readonly string[] _parameters;
+    private readonly int _required;
+    private readonly TemplateBody? _body;
+    private readonly Func<TemplateEvaluator, CallArguments, TemplateValue>? _variadic;
+
+    /// <summary>A function of fixed parameters, written as <c>"text count? width?"</c>: a question mark for those that can be left out.</summary>
+    public TemplateFunction(string name, string parameters, TemplateBody body)
+    {
+        Name = name;
+        _parameters = parameters.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        _required = _parameters.Count(x => !x.EndsWith('?'));
+        for (int i = 0; i < _parameters.Length; i++)
+            _parameters[i] = _parameters[i].TrimEnd('?');
+        _body = body;
+    }
+
+    /// <summary>A function that takes any arguments.</summary>
+    public TemplateFunction(string name, Func<TemplateEvaluator, CallArguments, TemplateValue> body)
+    {
+        Name = name;
+        _parameters = [];
+        _variadic = body;
+    }
+
+    public string Name { get; }
+
+    internal override string TypeName => "function";
+
+    public TemplateValue Invoke(TemplateEvaluator evaluator, CallArguments arguments)
+    {
+        if (_variadic is not null)
+            return _variadic(evaluator, arguments);
+        if (arguments.Positional.Count > _parameters.Length)
+            throw TemplateFault.Type($"{Name}() takes {_parameters.Length} positional arguments but {arguments.Positional.Count} were given");
+        var values = new TemplateValue?[_parameters.Length];
+        arguments.Positional.CopyTo(values!);
+        foreach ((string name, TemplateValue value) in arguments.Named)
+        {
+            int index = Array.IndexOf(_parameters, name);
+            if (index < 0)
+                throw TemplateFault.Type($"{Name}() got an unexpected keyword argument '{name}'");
+            if (values[index] is not null)
+                throw TemplateFault.Type($"{Name}() got multiple values for argument '{name}'");
+            values[index] = value;
+        }
+
+        for (int i = 0; i < _required; i++)
+        {
+            if (values[i] is null)
+                throw TemplateFault.Type($"{Name}() missing 1 required positional argument: '{_parameters[i]}'");
+        }
+
+        return _body!(evaluator, values);
+    }
+}
+
+/// <summary>A method taken from a value.</summary>
+internal sealed class MethodValue(TemplateValue self, TemplateFunction function) : TemplateValue
+{
+    public TemplateValue Self { get; } = self;
+
+    public TemplateFunction Function { get; } = function;
+
+    internal override string TypeName => "builtin_function_or_method";
+
+    public TemplateValue Invoke(TemplateEvaluator evaluator, CallArguments arguments)
+    {
+        arguments.Positional.Insert(0, Self);
+        TemplateValue result = Function.Invoke(evaluator, arguments);
+        return Self is StringValue { Safe: true } ? Marked(result) : result;
+    }
+
+    /// <summary>Methods of a text that is marked safe give texts that are.</summary>
+    private static TemplateValue Marked(TemplateValue value) => value switch
+    {
+        StringValue text => new StringValue(text.Text, safe: true),
+        ListValue list => new ListValue([.. list.Items.Select(Marked)]),
+        TupleValue tuple => new TupleValue([.. tuple.Items.Select(Marked)]),
+        _ => value,
+    };
+}
+
+/// <summary>A macro and the scope that it was defined in.</summary>
+internal sealed class MacroValue(MacroStatement statement, TemplateScope scope) : TemplateValue
+{
+    public MacroStatement Statement { get; } = statement;
+
+    public TemplateScope Scope { get; } = scope;
+
+    internal override string TypeName => "Macro";
+}
+
+/// <summary>A block of the template, called by its name.</summary>
+internal sealed class BlockValue(BlockStatement statement) : TemplateValue
+{
+    public BlockStatement Statement { get; } = statement;
+
+    internal override string TypeName => "BlockReference";
+}
+
+/// <summary>The names of one body, inside those of the bodies around it.</summary>
+internal sealed class TemplateScope(TemplateScope? parent)
+{
+    private Dictionary<string, TemplateValue>? _names;
+
+    public TemplateValue? Find(string name)
+    {
+        for (TemplateScope? scope = this; scope is not null; scope = scope.Parent)
+        {
+            if (scope._names is not null && scope._names.TryGetValue(name, out TemplateValue? value))
+                return value;
+        }
+
+        return null;
+    }
+
+    public void Set(string name, TemplateValue value) => (_names ??= [])[name] = value;
+
+    private TemplateScope? Parent { get; } = parent;
+}
