@@ -12,6 +12,7 @@ var root = new RootCommand("Tandem trains and serves language models. Try: tande
     ChatCommand.Create(),
     TokenizeCommand.Create(),
     TokenizerCommand.Create(),
+    TemplateCommand.Create(),
     PlanCommand.Create(),
     BenchCommand.Create(),
 };

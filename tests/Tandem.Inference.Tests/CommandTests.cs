@@ -87,6 +87,18 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
+    public void Template_shows_what_a_model_receives()
+    {
+        string template = Path.Combine(_folder, "t.jinja");
+        File.WriteAllText(template, "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<assistant>{{ mood }}{% endif %}");
+        (int code, string output, string error) = Run("""[{"role": "user", "content": "Hi"}]""", "template", template, "--messages", "-", "--add-generation-prompt", "--set", "mood=calm");
+        Assert.Equal((0, ""), (code, error));
+        Assert.Equal("<user>Hi\n<assistant>calm", output);
+        Assert.Contains("accepted: a JSON list of messages", Run("3", "template", template, "--messages", "-").Error, StringComparison.Ordinal);
+        Assert.Contains("has no chat template", Run("[]", "template", ModelFolder, "--messages", "-").Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Tokenizers_are_trained_and_shown()
     {
         string text = Path.Combine(_folder, "text.txt"), trained = Path.Combine(_folder, "trained");
