@@ -6,10 +6,13 @@ namespace Tandem.Models;
 internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, bool trimOffsets = true) : PreTokenizer
 {
     /// <inheritdoc/>
-    public override bool AddsPrefixSpace => addPrefixSpace;
+    public override bool TakesBytes => true;
 
     /// <inheritdoc/>
-    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override AlignedText Apply(AlignedText text, List<Piece> pieces) => base.Apply(addPrefixSpace ? Prefixed(text, pieces) : text, pieces);
+
+    /// <inheritdoc/>
+    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         if (useRegex) Gpt2Pattern.Instance.Cut(text, piece, pieces);
         else pieces.Add(piece);
@@ -31,5 +34,26 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, 
         json.WriteBoolean("trim_offsets", trimOffsets);
         json.WriteBoolean("use_regex", useRegex);
         json.WriteEndObject();
+    }
+
+    // A space before each piece that does not start with one; it stands for the piece's first character.
+    private static AlignedText Prefixed(AlignedText text, List<Piece> pieces)
+    {
+        var built = new AlignedTextBuilder(text.Text.Length + pieces.Count);
+        for (int i = 0; i < pieces.Count; i++)
+        {
+            AlignedText piece = text.Slice(pieces[i].Start, pieces[i].Length);
+            int start = built.Length;
+            if (piece.Text[0] != ' ')
+            {
+                CharClasses.At(piece.Text, 0, out int length);
+                built.Append(' ', piece.StartOf(0), piece.EndOf(length - 1));
+            }
+
+            built.Append(piece);
+            pieces[i] = new Piece(start, built.Length - start);
+        }
+
+        return built.Build();
     }
 }
