@@ -56,7 +56,6 @@ internal static class TokenizerUnitCases
     private static void PreTokenizers(JsonElement config, JsonElement[] cases, Checks checks)
     {
         PreTokenizer part = Read(() => PreTokenizer.Read(config, "pre_tokenizer"));
-        bool bytes = config.GetRawText().Contains("\"ByteLevel\"", StringComparison.Ordinal);
         checks.Rows("text", cases, c =>
         {
             string text = c[0].GetString()!;
@@ -64,7 +63,7 @@ internal static class TokenizerUnitCases
             AlignedText cut = part.Apply(new AlignedText(text, 0), pieces);
             (string, int, int)[] expected = [.. c[1].EnumerateArray().Select(p => (p[0].GetString()!, p[1][0].GetInt32(), p[1][1].GetInt32()))];
             var shown = new List<(string, int, int)>();
-            foreach (Piece piece in pieces) shown.Add(Shown(text, cut.Slice(piece.Start, piece.Length), bytes));
+            foreach (Piece piece in pieces) shown.Add(Shown(text, cut.Slice(piece.Start, piece.Length), part.TakesBytes));
             return Checks.FirstDifference(expected, [.. shown]);
         });
     }

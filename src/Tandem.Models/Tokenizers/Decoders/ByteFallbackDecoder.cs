@@ -6,7 +6,7 @@ namespace Tandem.Models;
 
 /// <summary>
 /// Runs of byte tokens (<c>&lt;0xE2&gt;</c>) become the text that they are in UTF-8. Of a run that is no UTF-8 every byte becomes U+FFFD; a stream
-/// cannot wait for that, and shows the characters that are complete and U+FFFD for each maximal ill-formed part.
+/// cannot wait for that, and shows the characters that are complete and U+FFFD for each other byte.
 /// </summary>
 internal sealed class ByteFallbackDecoder : Decoder
 {
@@ -82,7 +82,8 @@ internal sealed class ByteFallbackDecoder : Decoder
             {
                 OperationStatus status = Rune.DecodeFromUtf8([.. _bytes], out Rune rune, out int used);
                 if (status == OperationStatus.NeedMoreData && !complete) return;
-                next.Push(character[..rune.EncodeToUtf16(character)], begins: true);
+                if (status == OperationStatus.Done) next.Push(character[..rune.EncodeToUtf16(character)], begins: true);
+                for (int i = 0; i < used && status != OperationStatus.Done; i++) next.Push("\ufffd", begins: true);
                 _bytes.RemoveRange(0, used);
             }
         }

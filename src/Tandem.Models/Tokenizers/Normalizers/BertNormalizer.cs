@@ -55,9 +55,12 @@ internal sealed class BertNormalizer(bool cleanText, bool handleChinese, bool st
         protected override int Map(int codePoint)
         {
             if (codePoint is > 32 and < 127) return codePoint;
-            if (codePoint <= char.MaxValue && char.IsWhiteSpace((char)codePoint)) return ' ';
             if (codePoint is 0 or 0xFFFD) return Removed;
-            return CharUnicodeInfo.GetUnicodeCategory(codePoint) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse ? Removed : codePoint;
+
+            // Of the controls three are white space here; the others go.
+            UnicodeCategory category = CharUnicodeInfo.GetUnicodeCategory(codePoint);
+            if (category is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse && codePoint is not ('\t' or '\n' or '\r')) return Removed;
+            return codePoint <= char.MaxValue && char.IsWhiteSpace((char)codePoint) ? ' ' : codePoint;
         }
     }
 }

@@ -6,7 +6,10 @@ namespace Tandem.Models;
 internal sealed class ByteLevelNormalizer : Normalizer
 {
     /// <inheritdoc/>
-    public override AlignedText Apply(AlignedText text)
+    public override AlignedText Apply(AlignedText text) => Written(text);
+
+    /// <summary>The bytes of a text in the byte alphabet.</summary>
+    public static AlignedText Written(AlignedText text)
     {
         var built = new AlignedTextBuilder(text.Text.Length);
         Span<byte> bytes = stackalloc byte[4];

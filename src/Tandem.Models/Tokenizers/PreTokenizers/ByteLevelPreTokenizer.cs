@@ -6,10 +6,17 @@ namespace Tandem.Models;
 internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, bool trimOffsets = true) : PreTokenizer
 {
     /// <inheritdoc/>
-    public override bool TakesBytes => true;
+    public override bool TakesBytes => !WritesBytes;
+
+    /// <summary>Whether the text itself becomes its bytes in the byte alphabet, for parts that follow to cut.</summary>
+    public bool WritesBytes { get; set; }
 
     /// <inheritdoc/>
-    public override AlignedText Apply(AlignedText text, List<Piece> pieces) => base.Apply(addPrefixSpace ? Prefixed(text, pieces) : text, pieces);
+    public override AlignedText Apply(AlignedText text, List<Piece> pieces)
+    {
+        text = base.Apply(addPrefixSpace ? Prefixed(text, pieces) : text, pieces);
+        return WritesBytes ? Written(text, pieces) : text;
+    }
 
     /// <inheritdoc/>
     protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
@@ -51,6 +58,19 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, 
             }
 
             built.Append(piece);
+            pieces[i] = new Piece(start, built.Length - start);
+        }
+
+        return built.Build();
+    }
+
+    private static AlignedText Written(AlignedText text, List<Piece> pieces)
+    {
+        var built = new AlignedTextBuilder(text.Text.Length);
+        for (int i = 0; i < pieces.Count; i++)
+        {
+            int start = built.Length;
+            built.Append(ByteLevelNormalizer.Written(text.Slice(pieces[i].Start, pieces[i].Length)));
             pieces[i] = new Piece(start, built.Length - start);
         }
 

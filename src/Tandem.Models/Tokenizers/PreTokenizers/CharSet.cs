@@ -8,7 +8,7 @@ namespace Tandem.Models;
 internal sealed class CharSet
 {
     private const uint Letters = 0x1F, Marks = 7u << 5, Punctuations = 0x7Fu << 18;
-    private const uint DecimalNumbers = 1u << (int)UnicodeCategory.DecimalDigitNumber, LetterNumbers = 1u << (int)UnicodeCategory.LetterNumber;
+    private const uint DecimalNumbers = 1u << (int)UnicodeCategory.DecimalDigitNumber, Numbers = 7u << 8;
     private const uint Connectors = 1u << (int)UnicodeCategory.ConnectorPunctuation;
 
     private readonly List<(int First, int Last)> _ranges = [];
@@ -43,8 +43,8 @@ internal sealed class CharSet
             case 'D': return TryAddOthers(DecimalNumbers);
             case 's': return _spaces = true;
             case 'S': return _notSpaces = true;
-            case 'w': _categories |= Letters | Marks | DecimalNumbers | LetterNumbers | Connectors; return true;
-            case 'W': return TryAddOthers(Letters | Marks | DecimalNumbers | LetterNumbers | Connectors);
+            case 'w': _categories |= Letters | Marks | Numbers | Connectors; return true;
+            case 'W': return TryAddOthers(Letters | Marks | Numbers | Connectors);
             case 'h':
                 Add('0', '9');
                 Add('A', 'F');

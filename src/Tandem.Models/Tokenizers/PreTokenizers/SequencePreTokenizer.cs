@@ -1,15 +1,24 @@
 namespace Tandem.Models;
 
 /// <summary>Several pre-tokenizers, each cutting the pieces of the one before.</summary>
-internal sealed class SequencePreTokenizer(PreTokenizer[] parts) : PreTokenizer
+internal sealed class SequencePreTokenizer : PreTokenizer
 {
+    private readonly PreTokenizer[] _parts;
+
+    /// <summary>Makes a sequence. Parts behind ByteLevel see the bytes as characters.</summary>
+    public SequencePreTokenizer(PreTokenizer[] parts)
+    {
+        _parts = parts;
+        foreach (ByteLevelPreTokenizer part in parts.SkipLast(1).OfType<ByteLevelPreTokenizer>()) part.WritesBytes = true;
+    }
+
     /// <inheritdoc/>
-    public override bool TakesBytes => parts.Any(p => p.TakesBytes);
+    public override bool TakesBytes => _parts.Any(p => p.TakesBytes);
 
     /// <inheritdoc/>
     public override AlignedText Apply(AlignedText text, List<Piece> pieces)
     {
-        foreach (PreTokenizer part in parts) text = part.Apply(text, pieces);
+        foreach (PreTokenizer part in _parts) text = part.Apply(text, pieces);
         return text;
     }
 

@@ -158,7 +158,7 @@ internal sealed class SimplePattern : SplitPattern
         return true;
     }
 
-    // Quantifiers: none, ?, + and {m,n}; a second one behind it means something else.
+    // Quantifiers: none, ?, *, + and {m,n}. Behind {1,n} a + repeats the whole; at the end of an alternative ? makes {m,n} take as few as it may.
     private static bool ReadCount(string source, ref int at, out int min, out int max)
     {
         (min, max) = (1, 1);
@@ -174,6 +174,9 @@ internal sealed class SimplePattern : SplitPattern
             if (bounds.Length == 2 && bounds[1].Length > 0 && !int.TryParse(bounds[1], NumberStyles.None, CultureInfo.InvariantCulture, out max)) return false;
             if (max < min || max == 0) return false;
             at = close;
+            char behind = at + 1 < source.Length ? source[at + 1] : '\0';
+            if (behind == '+' && min == 1) (max, at) = (int.MaxValue, at + 1);
+            else if (behind == '?' && bounds.Length == 2 && (at + 2 == source.Length || source[at + 2] == '|')) (max, at) = (min, at + 1);
         }
 
         at++;

@@ -38,11 +38,11 @@ internal sealed class WhitespacePreTokenizer : PreTokenizer
         return Words.Has(CharSet.CodePointAt(text, at, out _)) ? Kind.Word : Kind.Other;
     }
 
-    // \w of UTS 18: also joiners, and the letters among symbols.
+    // \w of UTS 18: no other numbers, but joiners and the letters among symbols.
     private static CharSet MakeWords()
     {
         var words = new CharSet();
-        words.TryAddShorthand('w');
+        foreach (string category in (string[])["L", "M", "Nd", "Nl", "Pc"]) words.TryAddCategory(category, others: false);
         foreach ((int first, int last) in ((int, int)[])[(0x200C, 0x200D), (0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189)]) words.Add(first, last);
         return words;
     }
