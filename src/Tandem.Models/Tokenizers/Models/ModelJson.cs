@@ -16,7 +16,7 @@ internal static class ModelJson
         return kind switch
         {
             "BPE" => ReadBpe(model, bytes),
-            _ when bytes => throw new TandemException($"pre_tokenizer: ByteLevel with a model '{kind}' is not supported; there are BPE"),
+            "Unigram" or "WordPiece" or "WordLevel" when bytes => throw new TandemException($"pre_tokenizer: ByteLevel with a model '{kind}' is not supported; there are BPE"),
             "Unigram" => ReadUnigram(model),
             "WordPiece" => new WordPieceModel(
                 Vocabulary(model),
@@ -64,7 +64,7 @@ internal static class ModelJson
         {
             if (item.ValueKind != JsonValueKind.Array || item.GetArrayLength() != 2 || item[1].ValueKind != JsonValueKind.Number)
                 throw new TandemException($"{place}: {PartJson.Short(item)}, wanted a token and its score");
-            pieces.Add((PartJson.String(item[0], place), item[1].GetDouble()));
+            pieces.Add((PartJson.String(item[0], place), UnigramScore.Parse(item[1].GetRawText())));
         }
 
         int? unknown = PartJson.IsNull(model, "unk_id") ? null : PartJson.Id(model.GetProperty("unk_id"), $"{Place}.unk_id");

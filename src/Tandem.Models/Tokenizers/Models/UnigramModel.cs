@@ -80,7 +80,7 @@ internal sealed class UnigramModel : TokenModel
         {
             json.WriteStartArray();
             json.WriteStringValue(token);
-            json.WriteNumberValue(score);
+            json.WriteRawValue(UnigramScore.Format(score));
             json.WriteEndArray();
         }
 
