@@ -8,7 +8,7 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, 
     /// <inheritdoc/>
     public override bool TakesBytes => !WritesBytes;
 
-    /// <summary>Whether the text itself becomes its bytes in the byte alphabet, for parts that follow to cut.</summary>
+    /// <summary>Whether the text itself becomes its bytes in the byte alphabet, for parts that follow to cut; the sequence that it is made for says so.</summary>
     public bool WritesBytes { get; set; }
 
     /// <inheritdoc/>
