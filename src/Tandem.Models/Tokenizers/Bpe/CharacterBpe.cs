@@ -32,6 +32,8 @@ internal sealed record CharacterBpeOptions
 /// <summary>Byte-pair encoding over characters, as SentencePiece has it and as CLIP has it over the byte alphabet.</summary>
 internal sealed class CharacterBpe : TokenModel
 {
+    private const int StackSize = 64;
+
     [ThreadStatic]
     private static List<int>? t_symbols, t_lengths;
 
@@ -132,7 +134,8 @@ internal sealed class CharacterBpe : TokenModel
     private void ToSymbols(ReadOnlySpan<char> word, List<int> symbols, List<int> lengths)
     {
         string prefix = _options.ContinuingSubwordPrefix, suffix = _options.EndOfWordSuffix;
-        Span<char> symbol = new char[prefix.Length + 2 + suffix.Length];
+        int longest = prefix.Length + 2 + suffix.Length;
+        Span<char> symbol = longest > StackSize ? new char[longest] : stackalloc char[StackSize];
         int waiting = 0;
         for (int at = 0; at < word.Length;)
         {
@@ -171,8 +174,9 @@ internal sealed class CharacterBpe : TokenModel
     {
         if (!_options.ByteFallback) return false;
         int first = symbols.Count;
-        Span<byte> bytes = new byte[Encoding.UTF8.GetByteCount(symbol)];
-        Encoding.UTF8.GetBytes(symbol, bytes);
+        int size = Encoding.UTF8.GetByteCount(symbol);
+        Span<byte> bytes = size > StackSize ? new byte[size] : stackalloc byte[StackSize];
+        bytes = bytes[..Encoding.UTF8.GetBytes(symbol, bytes)];
         foreach (byte b in bytes)
         {
             if (_byteIds[b] < 0)

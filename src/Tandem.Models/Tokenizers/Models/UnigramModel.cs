@@ -21,6 +21,7 @@ internal sealed class UnigramModel : TokenModel
     private readonly List<int> _nodeIds = [-1];
     private readonly int[]? _byteIds;
     private readonly int? _unknown;
+    private readonly double[] _scores;
     private readonly double _unknownScore;
     private readonly bool _byteFallback;
 
@@ -39,7 +40,8 @@ internal sealed class UnigramModel : TokenModel
         }
 
         _lookup = _ids.GetAlternateLookup<ReadOnlySpan<char>>();
-        _unknownScore = pieces.Select(p => p.Score).DefaultIfEmpty(0).Min() - UnknownPenalty;
+        _scores = [.. pieces.Select(p => p.Score)];
+        _unknownScore = _scores.DefaultIfEmpty(0).Min() - UnknownPenalty;
         if (byteFallback) _byteIds = [.. Enumerable.Range(0, 256).Select(b => _ids.GetValueOrDefault(ByteToken(b), -1))];
     }
 
@@ -122,7 +124,7 @@ internal sealed class UnigramModel : TokenModel
             {
                 end++;
                 if (_nodeIds[node] is not (>= 0 and var id)) continue;
-                Offer(scores[at] + _pieces[id].Score, at, end, id, scores, starts, pieces);
+                Offer(scores[at] + _scores[id], at, end, id, scores, starts, pieces);
                 single |= end - at == length;
             }
 

@@ -10,6 +10,8 @@ namespace Tandem.Models;
 /// </summary>
 internal sealed class WordPieceModel : TokenModel
 {
+    private const int StackUnits = 256;
+
     private readonly Dictionary<string, int> _ids;
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
     private readonly string _unkToken;
@@ -59,15 +61,15 @@ internal sealed class WordPieceModel : TokenModel
     private bool TryEncode(ReadOnlySpan<char> word, List<int> ids, List<ByteRange>? ranges)
     {
         // No candidate is longer than the longest token, so that a word costs its length times that.
-        char[] candidate = new char[_longest];
+        Span<char> candidate = _longest > StackUnits ? new char[_longest] : stackalloc char[StackUnits];
         int bytes = 0;
         for (int at = 0; at < word.Length;)
         {
             int before = at == 0 ? 0 : _prefix.Length, length = Math.Min(word.Length - at, _longest - before), id = 0;
             if (length <= 0) return false;
             _prefix.AsSpan(0, before).CopyTo(candidate);
-            word.Slice(at, length).CopyTo(candidate.AsSpan(before));
-            while (length > 0 && !_lookup.TryGetValue(candidate.AsSpan(0, before + length), out id)) length--;
+            word.Slice(at, length).CopyTo(candidate[before..]);
+            while (length > 0 && !_lookup.TryGetValue(candidate[..(before + length)], out id)) length--;
             if (length == 0) return false;
             ids.Add(id);
             int end = bytes + Encoding.UTF8.GetByteCount(word.Slice(at, length));

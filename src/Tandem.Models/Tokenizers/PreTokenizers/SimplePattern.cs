@@ -8,7 +8,8 @@ namespace Tandem.Models;
 /// </summary>
 internal sealed class SimplePattern : SplitPattern
 {
-    private const int MaxOptional = 4;
+    // A place where nothing matches costs no more than these.
+    private const int MaxOptional = 4, MaxNeeded = 64;
 
     private readonly Term[][] _alternatives;
 
@@ -51,7 +52,7 @@ internal sealed class SimplePattern : SplitPattern
     }
 
     private static bool IsSimple(List<Term> terms) =>
-        terms.Count > 0 && terms.SkipLast(1).All(t => t.Max == 1) && terms.Count(t => t.Min == 0) <= MaxOptional && terms[^1].Min > 0;
+        terms.Count > 0 && terms.SkipLast(1).All(t => t.Max == 1) && terms.Count(t => t.Min == 0) <= MaxOptional && terms[^1].Min is > 0 and <= MaxNeeded;
 
     // Longest first: an optional character is tried before its absence.
     private static int Match(ReadOnlySpan<char> text, int at, ReadOnlySpan<Term> terms)
