@@ -141,12 +141,12 @@ public sealed class RunnerTests : IDisposable
     [Fact]
     public void Tokenizers_are_unsupported_by_what_the_loader_refuses()
     {
-        Report report = _files.Add("tokenizers/words/tokenizer.json", """{"model": {"type": "WordLevel", "vocab": {} }, "pre_tokenizer": null}""")
+        Report report = _files.Add("tokenizers/words/tokenizer.json", """{"model": {"type": "Unheard", "vocab": {} }, "pre_tokenizer": null}""")
             .Add("tokenizers/words/cases.jsonl", Row("!", [0], ["!"])).Add("tokenizers/absent/stream.jsonl", "{}\n").Run("tokenizers");
         Assert.Equal(["not stored"], report.Results.Where(r => r.Name.Contains("absent", StringComparison.Ordinal)).Select(r => r.Detail));
         CaseResult words = report.Results.Single(r => r.Name.Contains("words", StringComparison.Ordinal));
         Assert.Equal(Verdict.Unsupported, words.Verdict);
-        Assert.Contains("WordLevel", words.Detail, StringComparison.Ordinal);
+        Assert.Contains("Unheard", words.Detail, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -105,18 +105,10 @@ public sealed partial class Tokenizer
             return;
         }
 
-        if (preTokenizer.AddsPrefixSpace && text.Text[0] != ' ')
-        {
-            CharClasses.At(text.Text, 0, out int length);
-            var prefixed = new AlignedTextBuilder(text.Text.Length + 1);
-            prefixed.Append(' ', text.StartOf(0), text.EndOf(length - 1));
-            prefixed.Append(text);
-            text = prefixed.Build();
-        }
-
         List<Piece> pieces = t_pieces ??= [];
         pieces.Clear();
-        preTokenizer.Cut(text.Text, new Piece(0, text.Text.Length), pieces);
+        pieces.Add(new Piece(0, text.Text.Length));
+        text = preTokenizer.Apply(text, pieces);
         foreach (Piece piece in pieces) EncodeWord(text.Slice(piece.Start, piece.Length), output);
         if (pieces.Capacity > 1 << 16) t_pieces = null;
     }
@@ -124,33 +116,32 @@ public sealed partial class Tokenizer
     private void EncodeWord(AlignedText word, Output output)
     {
         int first = output.Ids.Count;
-        Model.Encode(word.Text, output.Ids);
-        if (output.Tokens != null) Place(word, CollectionsMarshal.AsSpan(output.Ids)[first..], output.Tokens);
+        output.Ranges?.Clear();
+        Model.Encode(word.Text, output.Ids, output.Ranges);
+        if (output.Tokens != null) Place(word, CollectionsMarshal.AsSpan(output.Ids)[first..], CollectionsMarshal.AsSpan(output.Ranges), output.Tokens);
     }
 
-    // Tokens are runs of the word's bytes: each stands for the characters that any of its bytes belongs to.
-    private void Place(AlignedText word, ReadOnlySpan<int> ids, List<EncodedToken> tokens)
+    // Tokens are ranges of the word's bytes: each stands for the characters that any of its bytes belongs to.
+    private void Place(AlignedText word, ReadOnlySpan<int> ids, ReadOnlySpan<ByteRange> ranges, List<EncodedToken> tokens)
     {
-        int at = 0, atByte = 0, token = 0;
-        foreach (int id in ids)
+        int at = 0, atByte = 0;
+        int size = CharacterAt(word.Text, at, out int length);
+        for (int i = 0; i < ids.Length; i++)
         {
-            int endByte = token + _bytes[id].Length;
-            int size = CharacterAt(word.Text, at, out int length);
-            while (atByte + size <= token)
-            {
-                (at, atByte) = (at + length, atByte + size);
-                size = CharacterAt(word.Text, at, out length);
-            }
-
+            // Ranges of several tokens may be the same one.
+            if (ranges[i].Start < atByte) (at, atByte, size) = (0, 0, CharacterAt(word.Text, 0, out length));
+            while (atByte + size <= ranges[i].Start) Advance(word.Text);
             int start = at;
-            while (atByte + size < endByte)
-            {
-                (at, atByte) = (at + length, atByte + size);
-                size = CharacterAt(word.Text, at, out length);
-            }
+            while (atByte + size < ranges[i].End) Advance(word.Text);
+            int end = at + length;
+            string text = ids[i] == Model.SurfaceId ? word.Text[start..end].ToString() : TokenText(ids[i]);
+            tokens.Add(new EncodedToken(ids[i], text, word.StartOf(start), word.EndOf(end - 1), 0, 0));
+        }
 
-            tokens.Add(new EncodedToken(id, TokenText(id), word.StartOf(start), word.EndOf(at + length - 1), 0, 0));
-            token = endByte;
+        void Advance(ReadOnlySpan<char> text)
+        {
+            (at, atByte) = (at + length, atByte + size);
+            size = CharacterAt(text, at, out length);
         }
     }
 
@@ -169,6 +160,8 @@ public sealed partial class Tokenizer
     /// <summary>Where tokens go: ids always, places where they are wanted.</summary>
     private sealed record Output(List<int> Ids, List<EncodedToken>? Tokens)
     {
+        public List<ByteRange>? Ranges { get; } = Tokens == null ? null : [];
+
         public void Add(int id, AlignedText text)
         {
             Ids.Add(id);

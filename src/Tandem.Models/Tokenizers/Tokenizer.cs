@@ -10,12 +10,13 @@ namespace Tandem.Models;
 public sealed partial class Tokenizer
 {
     private readonly string?[] _tokens;
+    private readonly string?[] _decoded;
     private readonly byte[][] _bytes;
     private readonly bool[] _isSpecial;
     private readonly AddedTokenMatcher _rawTokens;
     private readonly AddedTokenMatcher _normalizedTokens;
 
-    internal Tokenizer(ByteLevelBpe model, TokenizerParts parts)
+    internal Tokenizer(TokenModel model, TokenizerParts parts)
     {
         Model = model;
         Parts = parts;
@@ -29,16 +30,17 @@ public sealed partial class Tokenizer
             _isSpecial[token.Id] = token.Special;
         }
 
-        _bytes = [.. _tokens.Select(t => t == null ? [] : parts.Decoder.Bytes(t))];
+        _decoded = [.. _tokens];
 
         // A token that is found in normalized text decodes to what it is found as, and is then no longer known as special: so the reference does it.
         foreach (AddedToken token in parts.AddedTokens.Where(t => t.Normalized && parts.Normalizer != null))
         {
             string found = parts.Normalizer!.Apply(token.Content);
-            _bytes[token.Id] = parts.Decoder.Bytes(found);
+            _decoded[token.Id] = found;
             _isSpecial[token.Id] &= found == token.Content;
         }
 
+        _bytes = [.. _decoded.Select(t => t == null ? [] : parts.Decoder.Bytes(t))];
         Special = parts.AddedTokens.Where(t => t.Special).DistinctBy(t => t.Id).ToDictionary(t => t.Id, t => t.Content);
         _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(t => !t.Normalized).Select(t => (t, t.Content)));
         _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(t => t.Normalized).Select(t => (t, parts.Normalizer?.Apply(t.Content) ?? t.Content)));
@@ -56,7 +58,7 @@ public sealed partial class Tokenizer
     /// <summary>All added tokens, special or not.</summary>
     public IReadOnlyList<AddedToken> AddedTokens => Parts.AddedTokens;
 
-    internal ByteLevelBpe Model { get; }
+    internal TokenModel Model { get; }
 
     internal TokenizerParts Parts { get; }
 
@@ -91,10 +93,14 @@ public sealed partial class Tokenizer
     /// <exception cref="TandemException">The id is beyond the vocabulary.</exception>
     public ReadOnlySpan<byte> Bytes(int id) => _bytes[Checked(id)];
 
+    /// <summary>What the decoder is given for a token; null for an id without one.</summary>
+    internal string? DecodedToken(int id) => _decoded[Checked(id)];
+
     /// <summary>The text of tokens; bytes that are no UTF-8 become U+FFFD.</summary>
     /// <exception cref="TandemException">An id is beyond the vocabulary.</exception>
     public string Decode(IEnumerable<int> ids, bool skipSpecial = true)
     {
+        if (!Parts.Decoder.IsBytes) return Parts.Decoder.Decode(ids.Where(id => !IsSpecial(id) || !skipSpecial).Select(DecodedToken).OfType<string>());
         var decoder = new TokenDecoder(this, skipSpecial);
         var text = new StringBuilder();
         foreach (int id in ids) text.Append(decoder.AppendSpan(id));

@@ -115,14 +115,11 @@ internal static class TokenizerCases
             {
                 return _tokenizer = TokenizerJson.Load(path);
             }
-            catch (TandemException e) when (e.Message.Contains("not supported", StringComparison.Ordinal) || !IsByteLevel(path))
+            catch (TandemException e) when (e.Message.Contains("not supported", StringComparison.Ordinal))
             {
                 throw UnsupportedException.Of(e, path);
             }
         }
-
-        // Of what has no part over bytes the loader may find something else wrong first.
-        private static bool IsByteLevel(string path) => File.ReadAllText(path).Contains("\"ByteLevel\"", StringComparison.Ordinal);
 
         public void Dispose() => Directory.Delete(_directory, recursive: true);
     }

@@ -1,7 +1,7 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json;
 
 namespace Tandem.Models;
 
@@ -9,16 +9,15 @@ namespace Tandem.Models;
 /// Byte-pair encoding over bytes (Sennrich et al., 2016; Radford et al., 2019): of all pairs in a word the one with the lowest rank is joined, the leftmost
 /// among equals, until none is left. Immutable but for a cache of words; safe for many threads.
 /// </summary>
-internal sealed class ByteLevelBpe
+internal sealed class ByteLevelBpe : TokenModel
 {
-    private const int CacheWords = 1 << 16, CachedLength = 48, ShortWord = 64;
+    private const int ShortWord = 64;
 
     private readonly Dictionary<string, int> _ids;
     private readonly MergeTable _table;
     private readonly int[] _byteIds = new int[256];
-    private readonly ConcurrentDictionary<string, int[]> _cache = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, int[]>.AlternateLookup<ReadOnlySpan<char>> _cached;
-    private int _cacheSize;
+    private readonly WordCache _cache = new();
+    private readonly int[] _lengths;
 
     /// <summary>Makes a model.</summary>
     /// <param name="vocabulary">Ids of the tokens, written in the byte alphabet.</param>
@@ -30,7 +29,8 @@ internal sealed class ByteLevelBpe
         _ids = vocabulary;
         Merges = merges;
         IgnoreMerges = ignoreMerges;
-        _cached = _cache.GetAlternateLookup<ReadOnlySpan<char>>();
+        _lengths = new int[vocabulary.Values.DefaultIfEmpty(-1).Max() + 1];
+        foreach ((string token, int id) in vocabulary) _lengths[id] = token.Length;
         for (int b = 0; b < 256; b++)
         {
             string character = ByteAlphabet.Characters[b].ToString();
@@ -47,32 +47,60 @@ internal sealed class ByteLevelBpe
     }
 
     /// <summary>Ids by token.</summary>
-    public IReadOnlyDictionary<string, int> Vocabulary => _ids;
+    public override IReadOnlyDictionary<string, int> Vocabulary => _ids;
 
     /// <summary>Merges in order of rank.</summary>
-    public IReadOnlyList<(string Left, string Right)> Merges { get; }
+    public override IReadOnlyList<(string Left, string Right)> Merges { get; }
 
     /// <summary>Whether a word that is a token is taken whole.</summary>
     public bool IgnoreMerges { get; }
 
-    /// <summary>Appends the ids of a word.</summary>
-    public void Encode(ReadOnlySpan<char> word, List<int> ids)
+    /// <inheritdoc/>
+    public override void Encode(ReadOnlySpan<char> word, List<int> ids, List<ByteRange>? ranges)
     {
-        if (word.Length > CachedLength)
+        int first = ids.Count;
+        if (!WordCache.Keeps(word))
         {
             Merge(word, ids);
-            return;
         }
-
-        if (_cached.TryGetValue(word, out int[]? known))
+        else if (!_cache.TryGet(word, ids))
         {
-            ids.AddRange((ReadOnlySpan<int>)known);
-            return;
+            Merge(word, ids);
+            _cache.Add(word, CollectionsMarshal.AsSpan(ids)[first..]);
         }
 
-        int first = ids.Count;
-        Merge(word, ids);
-        if (Volatile.Read(ref _cacheSize) < CacheWords && _cached.TryAdd(word, CollectionsMarshal.AsSpan(ids)[first..].ToArray())) Interlocked.Increment(ref _cacheSize);
+        // A token is as many bytes as it has characters.
+        int at = 0;
+        for (int i = first; i < ids.Count && ranges != null; i++) ranges.Add(new ByteRange(at, at += _lengths[ids[i]]));
+    }
+
+    /// <inheritdoc/>
+    public override void Write(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteString("type", "BPE");
+        foreach (string none in (string[])["dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"]) json.WriteNull(none);
+        json.WriteBoolean("fuse_unk", false);
+        json.WriteBoolean("byte_fallback", false);
+        json.WriteBoolean("ignore_merges", IgnoreMerges);
+        WriteVocabulary(json);
+        WriteMerges(json, Merges);
+        json.WriteEndObject();
+    }
+
+    /// <summary>Writes merges in order of rank.</summary>
+    public static void WriteMerges(Utf8JsonWriter json, IReadOnlyList<(string Left, string Right)> merges)
+    {
+        json.WriteStartArray("merges");
+        foreach ((string left, string right) in merges)
+        {
+            json.WriteStartArray();
+            json.WriteStringValue(left);
+            json.WriteStringValue(right);
+            json.WriteEndArray();
+        }
+
+        json.WriteEndArray();
     }
 
     private static bool IsInUtf8(int b) => b is not (0xC0 or 0xC1 or >= 0xF5);
@@ -130,35 +158,12 @@ internal sealed class ByteLevelBpe
         ids.AddRange(symbols[..count]);
     }
 
-    // A linked list of symbols and a heap of (rank, place), so that a word of n bytes costs n log n. A place whose rank changed since is passed over.
     private void MergeLong(ReadOnlySpan<byte> bytes, List<int> ids)
     {
-        int n = bytes.Length;
-        int[] work = ArrayPool<int>.Shared.Rent(5 * n);
-        Span<int> id = work.AsSpan(0, n), next = work.AsSpan(n, n), previous = work.AsSpan(2 * n, n), rank = work.AsSpan(3 * n, n), joined = work.AsSpan(4 * n, n);
-        var heap = new MergeHeap(n);
-        for (int i = 0; i < n; i++) (id[i], next[i], previous[i]) = (_byteIds[bytes[i]], i + 1, i - 1);
-        for (int i = 0; i < n; i++) Offer(i, id, next, rank, joined, ref heap);
-        while (heap.TryPop(out int at, out int popped))
-        {
-            if (id[at] < 0 || rank[at] != popped) continue;
-            int right = next[at];
-            id[at] = joined[at];
-            id[right] = -1;
-            next[at] = next[right];
-            if (next[at] < n) previous[next[at]] = at;
-            Offer(at, id, next, rank, joined, ref heap);
-            if (previous[at] >= 0) Offer(previous[at], id, next, rank, joined, ref heap);
-        }
-
-        for (int i = 0; i < n; i = next[i]) ids.Add(id[i]);
-        heap.Dispose();
+        int[] work = ArrayPool<int>.Shared.Rent(bytes.Length);
+        Span<int> symbols = work.AsSpan(0, bytes.Length);
+        for (int i = 0; i < bytes.Length; i++) symbols[i] = _byteIds[bytes[i]];
+        ids.AddRange(symbols[..PairMerger.Merge(_table, symbols, [])]);
         ArrayPool<int>.Shared.Return(work);
-    }
-
-    private void Offer(int at, Span<int> id, Span<int> next, Span<int> rank, Span<int> joined, ref MergeHeap heap)
-    {
-        rank[at] = next[at] < id.Length ? _table.Rank(id[at], id[next[at]], out joined[at]) : int.MaxValue;
-        if (rank[at] != int.MaxValue) heap.Push(at, rank[at]);
     }
 }

@@ -3,16 +3,17 @@ using System.Text;
 
 namespace Tandem.Models;
 
-/// <summary>Canonical decomposition and composition of single characters and pairs (UAX 15; Hangul by the formulas of the Unicode Standard, 3.12).</summary>
+/// <summary>Decomposition, canonical and by compatibility, and composition of single characters and pairs (UAX 15; Hangul by the formulas of the Unicode Standard, 3.12).</summary>
 internal static class Canonical
 {
     /// <summary>Characters of the longest full decomposition.</summary>
-    public const int MaxParts = 4;
+    public const int MaxParts = 18;
 
     private const int SyllableBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7, Leads = 19, Vowels = 21, Tails = 28, Syllables = Leads * Vowels * Tails;
 
     private static readonly Dictionary<int, (int First, int Second)> Parts = [];
     private static readonly Dictionary<long, int> Pairs = [];
+    private static readonly Dictionary<int, int> Compatible = [];
     private static readonly Dictionary<int, byte> Classes = [];
 
     // Characters that a composed text may not have, or only after certain others.
@@ -43,6 +44,8 @@ internal static class Canonical
             }
         }
 
+        ReadOnlySpan<int> compatible = CompatibilityData.Decompositions;
+        for (int i = 0; i < compatible.Length; i += 2 + compatible[i + 1]) Compatible[compatible[i]] = i + 1;
         for (int c = VowelBase; c < VowelBase + Vowels; c++) Unstable.Add(c);
         for (int c = TailBase + 1; c < TailBase + Tails; c++) Unstable.Add(c);
     }
@@ -66,8 +69,15 @@ internal static class Canonical
     public static int CombiningClass(int codePoint) => codePoint < 0x300 ? 0 : Classes.GetValueOrDefault(codePoint);
 
     /// <summary>Writes the full decomposition and gives its length, 1 for a character that has none.</summary>
-    public static int Decompose(int codePoint, Span<int> parts)
+    public static int Decompose(int codePoint, Span<int> parts, bool compatibility)
     {
+        if (compatibility && codePoint >= 0xA0 && Compatible.TryGetValue(codePoint, out int at))
+        {
+            int written = 0;
+            foreach (int part in CompatibilityData.Decompositions.Slice(at + 1, CompatibilityData.Decompositions[at])) written += Decompose(part, parts[written..], compatibility);
+            return written;
+        }
+
         int syllable = codePoint - SyllableBase;
         if ((uint)syllable < Syllables)
         {
@@ -83,8 +93,8 @@ internal static class Canonical
             return 1;
         }
 
-        int count = Decompose(pair.First, parts);
-        return pair.Second == 0 ? count : count + Decompose(pair.Second, parts[count..]);
+        int count = Decompose(pair.First, parts, compatibility);
+        return pair.Second == 0 ? count : count + Decompose(pair.Second, parts[count..], compatibility);
     }
 
     /// <summary>The character that a pair composes into.</summary>

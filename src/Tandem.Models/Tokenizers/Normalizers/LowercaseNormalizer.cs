@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text;
-using System.Text.Json;
 
 namespace Tandem.Models;
 
@@ -33,13 +32,5 @@ internal sealed class LowercaseNormalizer : Normalizer
         }
 
         return built.Build();
-    }
-
-    /// <inheritdoc/>
-    public override void Write(Utf8JsonWriter json)
-    {
-        json.WriteStartObject();
-        json.WriteString("type", "Lowercase");
-        json.WriteEndObject();
     }
 }

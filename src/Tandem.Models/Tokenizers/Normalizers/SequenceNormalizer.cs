@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Tandem.Models;
 
 /// <summary>Several normalizers one after another.</summary>
@@ -10,16 +8,5 @@ internal sealed class SequenceNormalizer(Normalizer[] parts) : Normalizer
     {
         foreach (Normalizer part in parts) text = part.Apply(text);
         return text;
-    }
-
-    /// <inheritdoc/>
-    public override void Write(Utf8JsonWriter json)
-    {
-        json.WriteStartObject();
-        json.WriteString("type", "Sequence");
-        json.WriteStartArray("normalizers");
-        foreach (Normalizer part in parts) part.Write(json);
-        json.WriteEndArray();
-        json.WriteEndObject();
     }
 }

@@ -22,14 +22,8 @@ internal sealed class RobertaPostProcessor((string Text, int Id) cls, (string Te
     {
         json.WriteStartObject();
         json.WriteString("type", "RobertaProcessing");
-        foreach ((string name, (string text, int id)) in new[] { ("sep", sep), ("cls", cls) })
-        {
-            json.WriteStartArray(name);
-            json.WriteStringValue(text);
-            json.WriteNumberValue(id);
-            json.WriteEndArray();
-        }
-
+        WriteToken(json, "sep", sep);
+        WriteToken(json, "cls", cls);
         json.WriteBoolean("trim_offsets", trimOffsets);
         json.WriteBoolean("add_prefix_space", addPrefixSpace);
         json.WriteEndObject();
@@ -38,11 +32,4 @@ internal sealed class RobertaPostProcessor((string Text, int Id) cls, (string Te
     /// <summary>Reads the part.</summary>
     public static RobertaPostProcessor Parse(JsonElement part, string place) => new(
         Token(part, place, "cls"), Token(part, place, "sep"), PartJson.Bool(part, place, "add_prefix_space", true), PartJson.Bool(part, place, "trim_offsets", true));
-
-    private static (string Text, int Id) Token(JsonElement part, string place, string name)
-    {
-        JsonElement[] pair = [.. PartJson.Items(part, place, name).Select(i => i.Item)];
-        return pair.Length == 2 ? (PartJson.String(pair[0], $"{place}.{name}[0]"), PartJson.Id(pair[1], $"{place}.{name}[1]"))
-            : throw new TandemException($"{place}.{name}: {pair.Length} items, wanted a token and its id");
-    }
 }

@@ -6,10 +6,20 @@ namespace Tandem.Models;
 internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, bool trimOffsets = true) : PreTokenizer
 {
     /// <inheritdoc/>
-    public override bool AddsPrefixSpace => addPrefixSpace;
+    public override bool TakesBytes => !WritesBytes;
+
+    /// <summary>Whether the text itself becomes its bytes in the byte alphabet, for parts that follow to cut; the sequence that it is made for says so.</summary>
+    public bool WritesBytes { get; set; }
 
     /// <inheritdoc/>
-    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override AlignedText Apply(AlignedText text, List<Piece> pieces)
+    {
+        text = base.Apply(addPrefixSpace ? Prefixed(text, pieces) : text, pieces);
+        return WritesBytes ? Written(text, pieces) : text;
+    }
+
+    /// <inheritdoc/>
+    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         if (useRegex) Gpt2Pattern.Instance.Cut(text, piece, pieces);
         else pieces.Add(piece);
@@ -31,5 +41,39 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, 
         json.WriteBoolean("trim_offsets", trimOffsets);
         json.WriteBoolean("use_regex", useRegex);
         json.WriteEndObject();
+    }
+
+    // A space before each piece that does not start with one; it stands for the piece's first character.
+    private static AlignedText Prefixed(AlignedText text, List<Piece> pieces)
+    {
+        var built = new AlignedTextBuilder(text.Text.Length + pieces.Count);
+        for (int i = 0; i < pieces.Count; i++)
+        {
+            AlignedText piece = text.Slice(pieces[i].Start, pieces[i].Length);
+            int start = built.Length;
+            if (piece.Text[0] != ' ')
+            {
+                CharClasses.At(piece.Text, 0, out int length);
+                built.Append(' ', piece.StartOf(0), piece.EndOf(length - 1));
+            }
+
+            built.Append(piece);
+            pieces[i] = new Piece(start, built.Length - start);
+        }
+
+        return built.Build();
+    }
+
+    private static AlignedText Written(AlignedText text, List<Piece> pieces)
+    {
+        var built = new AlignedTextBuilder(text.Text.Length);
+        for (int i = 0; i < pieces.Count; i++)
+        {
+            int start = built.Length;
+            built.Append(ByteLevelNormalizer.Written(text.Slice(pieces[i].Start, pieces[i].Length)));
+            pieces[i] = new Piece(start, built.Length - start);
+        }
+
+        return built.Build();
     }
 }

@@ -1,12 +1,10 @@
-using System.Text.Json;
-
 namespace Tandem.Models;
 
 /// <summary>Separates numbers (\p{N}) from the rest, each digit by itself or runs of them.</summary>
 internal sealed class DigitsPreTokenizer(bool individual) : PreTokenizer
 {
     /// <inheritdoc/>
-    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         int end = piece.Start + piece.Length;
         for (int at = piece.Start; at < end;)
@@ -17,14 +15,5 @@ internal sealed class DigitsPreTokenizer(bool individual) : PreTokenizer
             while (at < end && !(individual && number) && (CharClasses.At(text, at, out length) & CharClass.Number) != 0 == number) at += length;
             pieces.Add(new Piece(start, at - start));
         }
-    }
-
-    /// <inheritdoc/>
-    public override void Write(Utf8JsonWriter json)
-    {
-        json.WriteStartObject();
-        json.WriteString("type", "Digits");
-        json.WriteBoolean("individual_digits", individual);
-        json.WriteEndObject();
     }
 }

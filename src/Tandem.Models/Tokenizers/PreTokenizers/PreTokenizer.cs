@@ -8,35 +8,51 @@ internal readonly record struct Piece(int Start, int Length);
 /// <summary>Cuts a text into words; the model never joins across their borders.</summary>
 internal abstract class PreTokenizer
 {
-    private const string Supported = "ByteLevel, Digits, Split, Sequence";
+    private const string Supported =
+        "ByteLevel, Digits, Split, Metaspace, Whitespace, WhitespaceSplit, BertPreTokenizer, Punctuation, CharDelimiterSplit, FixedLength, Sequence";
 
-    /// <summary>Whether a text that does not start with a space is given one first.</summary>
-    public virtual bool AddsPrefixSpace => false;
+    private JsonElement _source;
 
-    /// <summary>Appends the pieces of one piece of a text, in order.</summary>
-    public abstract void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
+    /// <summary>Whether the words go to the model as bytes.</summary>
+    public virtual bool TakesBytes => false;
+
+    /// <summary>Cuts each piece of a text in place; a part that changes the text gives the one that the pieces are of then.</summary>
+    public virtual AlignedText Apply(AlignedText text, List<Piece> pieces)
+    {
+        // Cuts behind the pieces of the stage before, then moves what it cut over them.
+        int end = pieces.Count;
+        for (int i = 0; i < end; i++) Cut(text.Text, pieces[i], pieces);
+        pieces.RemoveRange(0, end);
+        return text;
+    }
 
     /// <summary>Writes the part as in <c>tokenizer.json</c>.</summary>
-    public abstract void Write(Utf8JsonWriter json);
+    public virtual void Write(Utf8JsonWriter json) => _source.WriteTo(json);
 
     /// <summary>Reads the part; null is none.</summary>
     public static PreTokenizer? Read(JsonElement part, string place)
     {
         if (part.ValueKind == JsonValueKind.Null) return null;
         string kind = PartJson.Type(part, place);
-        return kind switch
+        PreTokenizer preTokenizer = kind switch
         {
             "ByteLevel" => ByteLevelPreTokenizer.Parse(part, place),
             "Digits" => new DigitsPreTokenizer(PartJson.Bool(part, place, "individual_digits", false)),
             "Split" => SplitPreTokenizer.Parse(part, place),
-            "Sequence" => new SequencePreTokenizer([.. PartJson.Items(part, place, "pretokenizers").Select((p, i) => Member(p.Item, p.Place, i))]),
+            "Metaspace" => MetaspacePreTokenizer.Parse(part, place),
+            "Whitespace" => new WhitespacePreTokenizer(),
+            "WhitespaceSplit" => new WhitespaceSplitPreTokenizer(bert: false),
+            "BertPreTokenizer" => new WhitespaceSplitPreTokenizer(bert: true),
+            "Punctuation" => new PunctuationPreTokenizer(PieceSplitter.Parse(part, place, SplitBehavior.Isolated)),
+            "CharDelimiterSplit" => CharDelimiterPreTokenizer.Parse(part, place),
+            "FixedLength" => FixedLengthPreTokenizer.Parse(part, place),
+            "Sequence" => new SequencePreTokenizer([.. PartJson.Items(part, place, "pretokenizers").Select(p => Read(p.Item, p.Place) ?? throw new TandemException($"{p.Place}: null, wanted one of {Supported}"))]),
             _ => throw PartJson.Unsupported(place, kind, Supported),
         };
+        preTokenizer._source = part.Clone();
+        return preTokenizer;
     }
 
-    private static PreTokenizer Member(JsonElement part, string place, int index)
-    {
-        PreTokenizer member = Read(part, place) ?? throw new TandemException($"{place}: null, wanted one of {Supported}");
-        return index == 0 || !member.AddsPrefixSpace ? member : throw new TandemException($"{place}.add_prefix_space: true is supported in the first place of a sequence only, wanted false");
-    }
+    /// <summary>Appends the pieces of one piece of a text, in order.</summary>
+    protected abstract void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
 }

@@ -1,35 +1,27 @@
-using System.Text.Json;
-
 namespace Tandem.Models;
 
 /// <summary>Several pre-tokenizers, each cutting the pieces of the one before.</summary>
-internal sealed class SequencePreTokenizer(PreTokenizer[] parts) : PreTokenizer
+internal sealed class SequencePreTokenizer : PreTokenizer
 {
-    /// <inheritdoc/>
-    public override bool AddsPrefixSpace => parts.Length > 0 && parts[0].AddsPrefixSpace;
+    private readonly PreTokenizer[] _parts;
 
-    /// <inheritdoc/>
-    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    /// <summary>Makes a sequence. Parts behind ByteLevel see the bytes as characters.</summary>
+    public SequencePreTokenizer(PreTokenizer[] parts)
     {
-        int first = pieces.Count;
-        pieces.Add(piece);
-        foreach (PreTokenizer part in parts)
-        {
-            // Cuts behind the pieces of the stage before, then moves what it cut over them.
-            int end = pieces.Count;
-            for (int i = first; i < end; i++) part.Cut(text, pieces[i], pieces);
-            pieces.RemoveRange(first, end - first);
-        }
+        _parts = parts;
+        foreach (ByteLevelPreTokenizer part in parts.SkipLast(1).OfType<ByteLevelPreTokenizer>()) part.WritesBytes = true;
     }
 
     /// <inheritdoc/>
-    public override void Write(Utf8JsonWriter json)
+    public override bool TakesBytes => _parts.Any(p => p.TakesBytes);
+
+    /// <inheritdoc/>
+    public override AlignedText Apply(AlignedText text, List<Piece> pieces)
     {
-        json.WriteStartObject();
-        json.WriteString("type", "Sequence");
-        json.WriteStartArray("pretokenizers");
-        foreach (PreTokenizer part in parts) part.Write(json);
-        json.WriteEndArray();
-        json.WriteEndObject();
+        foreach (PreTokenizer part in _parts) text = part.Apply(text, pieces);
+        return text;
     }
+
+    /// <inheritdoc/>
+    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces) => throw new InvalidOperationException("bug: the parts of a sequence cut");
 }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Tandem.Models;
 
 /// <summary>
@@ -52,13 +54,25 @@ internal abstract class SplitPattern(string source)
         if (gap < part.Length) pieces.Add(new Piece(piece.Start + gap, part.Length - gap));
     }
 
+    /// <summary>Reads the <c>pattern</c> of a part: a string or an expression.</summary>
+    public static SplitPattern Read(JsonElement part, string place)
+    {
+        JsonElement pattern = PartJson.Need(part, place, "pattern");
+        if (pattern.ValueKind == JsonValueKind.Object && pattern.TryGetProperty("Regex", out JsonElement regex))
+            return Find(PartJson.String(regex, $"{place}.pattern.Regex"), $"{place}.pattern.Regex");
+        if (pattern.ValueKind != JsonValueKind.Object || !pattern.TryGetProperty("String", out JsonElement text))
+            throw new TandemException($"{place}.pattern: {PartJson.Short(pattern)}, wanted a Regex or a String");
+        return new LiteralPattern(PartJson.String(text, $"{place}.pattern.String"));
+    }
+
     /// <summary>The scanner of an expression.</summary>
     /// <exception cref="TandemException">It is none of the known ones.</exception>
     public static SplitPattern Find(string source, string place)
     {
         foreach (SplitPattern pattern in Known)
             if (pattern.Source == source) return pattern;
-        throw new TandemException($"{place}: '{source}' is not supported; there are the patterns of GPT-2, Llama 3, Qwen2, cl100k and DeepSeek V3: {string.Join("   ", Known.Select(k => $"'{k.Source}'"))}");
+        if (SimplePattern.TryParse(source) is { } simple) return simple;
+        throw new TandemException($"{place}: '{source}' is not supported; there are alternatives of characters and classes, and the patterns of GPT-2, Llama 3, Qwen2, cl100k and DeepSeek V3: {string.Join("   ", Known.Select(k => $"'{k.Source}'"))}");
     }
 
     /// <summary>The match of <see cref="SpaceTail"/> at a white space character.</summary>

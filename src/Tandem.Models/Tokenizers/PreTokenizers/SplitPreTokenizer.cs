@@ -2,34 +2,43 @@ using System.Text.Json;
 
 namespace Tandem.Models;
 
-/// <summary>Cuts where a pattern matches; matches and what lies between them are pieces.</summary>
-internal sealed class SplitPreTokenizer(SplitPattern pattern) : PreTokenizer
+/// <summary>Cuts where a pattern matches or, inverted, where it does not.</summary>
+internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior behavior, bool invert) : PreTokenizer
 {
     /// <inheritdoc/>
-    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces) => pattern.Cut(text, piece, pieces);
-
-    /// <inheritdoc/>
-    public override void Write(Utf8JsonWriter json)
+    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
-        json.WriteStartObject();
-        json.WriteString("type", "Split");
-        json.WriteStartObject("pattern");
-        json.WriteString("Regex", pattern.Source);
-        json.WriteEndObject();
-        json.WriteString("behavior", "Isolated");
-        json.WriteBoolean("invert", false);
-        json.WriteEndObject();
+        if (behavior == SplitBehavior.Isolated)
+        {
+            pattern.Cut(text, piece, pieces);
+            return;
+        }
+
+        ReadOnlySpan<char> part = text.Slice(piece.Start, piece.Length);
+        var splitter = new PieceSplitter(behavior, pieces);
+        int gap = 0;
+        for (int at = 0; at < part.Length;)
+        {
+            int length = pattern.Match(part, at);
+            if (length == 0)
+            {
+                CharClasses.At(part, at, out length);
+                at += length;
+                continue;
+            }
+
+            splitter.Add(piece.Start + gap, at - gap, invert);
+            splitter.Add(piece.Start + at, length, !invert);
+            gap = at += length;
+        }
+
+        splitter.Add(piece.Start + gap, part.Length - gap, invert);
     }
 
     /// <summary>Reads the part.</summary>
     public static SplitPreTokenizer Parse(JsonElement part, string place)
     {
-        string behavior = PartJson.String(PartJson.Need(part, place, "behavior"), $"{place}.behavior");
-        if (behavior != "Isolated") throw PartJson.Unsupported($"{place}.behavior", behavior, "Isolated");
-        if (PartJson.Bool(part, place, "invert", false)) throw new TandemException($"{place}.invert: true is not supported, wanted false");
-        JsonElement pattern = PartJson.Need(part, place, "pattern");
-        if (pattern.ValueKind != JsonValueKind.Object || !pattern.TryGetProperty("Regex", out JsonElement regex))
-            throw new TandemException($"{place}.pattern: {PartJson.Short(pattern)}, wanted a Regex");
-        return new SplitPreTokenizer(SplitPattern.Find(PartJson.String(regex, $"{place}.pattern.Regex"), $"{place}.pattern.Regex"));
+        SplitBehavior behavior = PieceSplitter.Parse(part, place);
+        return new SplitPreTokenizer(SplitPattern.Read(part, place), behavior, PartJson.Bool(part, place, "invert", false));
     }
 }

@@ -15,6 +15,8 @@ internal sealed class AddedTokenMatcher
         var first = new HashSet<char>();
         foreach ((AddedToken token, string text) in tokens)
         {
+            // Nothing is left of a token that the normalizer takes away; it is never found.
+            if (text.Length == 0) continue;
             int node = 0;
             first.Add(text[0]);
             foreach (char c in text)

@@ -35,6 +35,9 @@ internal sealed class AlignedTextBuilder(int capacity)
     private int[] _ends = new int[capacity];
     private int _length;
 
+    /// <summary>Units so far.</summary>
+    public int Length => _length;
+
     /// <summary>Appends a code point that stands for the original's range.</summary>
     public void Append(int codePoint, int start, int end)
     {
@@ -58,7 +61,8 @@ internal sealed class AlignedTextBuilder(int capacity)
     /// <summary>What was built.</summary>
     public AlignedText Build() => new(_text.AsSpan(0, _length), 0, _starts.AsSpan(0, _length), _ends.AsSpan(0, _length));
 
-    private void AppendUnit(char c, int start, int end)
+    /// <summary>Appends a UTF-16 unit that stands for the original's range.</summary>
+    public void AppendUnit(char c, int start, int end)
     {
         if (_length == _text.Length)
         {

@@ -33,6 +33,10 @@ internal static class PartJson
     public static string String(JsonElement value, string place) =>
         value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new TandemException($"{place}: {Short(value)}, wanted a string");
 
+    /// <summary>A string, or what it is when the file does not say.</summary>
+    public static string Text(JsonElement part, string place, string name, string missing) =>
+        part.TryGetProperty(name, out JsonElement value) ? String(value, $"{place}.{name}") : missing;
+
     /// <summary>A property that must be there.</summary>
     public static JsonElement Need(JsonElement part, string place, string name) =>
         part.ValueKind == JsonValueKind.Object && part.TryGetProperty(name, out JsonElement value) ? value : throw new TandemException($"{place}.{name}: is missing");
@@ -44,6 +48,9 @@ internal static class PartJson
         if (list.ValueKind != JsonValueKind.Array) throw new TandemException($"{place}.{name}: {Short(list)}, wanted a list");
         return list.EnumerateArray().Select((item, i) => (item, $"{place}.{name}[{i}]"));
     }
+
+    /// <summary>Whether a property is missing or null.</summary>
+    public static bool IsNull(JsonElement part, string name) => !part.TryGetProperty(name, out JsonElement value) || value.ValueKind == JsonValueKind.Null;
 
     /// <summary>Whether a property is missing, null, false, 0 or empty.</summary>
     public static bool IsOff(JsonElement part, string name) => !part.TryGetProperty(name, out JsonElement value) || value.ValueKind switch

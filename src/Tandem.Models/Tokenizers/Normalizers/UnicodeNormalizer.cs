@@ -1,57 +1,36 @@
-using System.Buffers;
-using System.Text;
-using System.Text.Json;
-
 namespace Tandem.Models;
 
 /// <summary>
-/// Canonical composition (UAX 15), with tables of our own since the runtime's are not there without ICU and say nothing about places.
-/// A composed character stands for the first of the characters that it was composed of; what a character decomposes into stands for that character.
+/// The normalization forms NFC, NFD, NFKC and NFKD (UAX 15), with tables of our own since the runtime's are not there without ICU and say nothing about
+/// places. A composed character stands for the first of the characters that it was composed of; what a character decomposes into stands for that character.
 /// </summary>
-internal sealed class NfcNormalizer : Normalizer
+internal sealed class UnicodeNormalizer(bool compatibility, bool compose) : Normalizer
 {
+    private const char FirstDecomposed = '\u00a0';
+
     /// <inheritdoc/>
     public override AlignedText Apply(AlignedText text)
     {
-        if (Canonical.IsComposed(text.Text)) return text;
-        List<Item> items = Decompose(text.Text, out List<(int Start, int End)> characters);
-        Compose(items);
-        var built = new AlignedTextBuilder(text.Text.Length);
-        int next = 0;
-        foreach ((int codePoint, int change, _) in items)
-        {
-            // A character that is one more than there was stands for the one before it; one that replaces several swallows them.
-            int source = change > 0 ? Math.Max(0, next - 1) : Math.Min(next, characters.Count - 1);
-            if (change <= 0) next += 1 - change;
-            (int start, int end) = characters[source];
-            built.Append(codePoint, text.StartOf(start), text.EndOf(end - 1));
-        }
-
-        return built.Build();
-    }
-
-    /// <inheritdoc/>
-    public override void Write(Utf8JsonWriter json)
-    {
-        json.WriteStartObject();
-        json.WriteString("type", "NFC");
-        json.WriteEndObject();
+        if (compose && !compatibility ? Canonical.IsComposed(text.Text) : !text.Text.ContainsAnyInRange(FirstDecomposed, char.MaxValue)) return text;
+        List<Item> items = Decompose(text.Text);
+        if (compose) Compose(items);
+        var changes = new TextChanges(items.Count);
+        foreach ((int codePoint, int change, _) in items) changes.Add(codePoint, change);
+        return changes.Build(text);
     }
 
     // Full decomposition in canonical order: runs of combining marks are sorted by class, equal ones in their order.
-    private static List<Item> Decompose(ReadOnlySpan<char> text, out List<(int Start, int End)> characters)
+    private List<Item> Decompose(ReadOnlySpan<char> text)
     {
         var items = new List<Item>(text.Length);
-        characters = new List<(int, int)>(text.Length);
         int run = 0;
         Span<int> parts = stackalloc int[Canonical.MaxParts];
         for (int at = 0; at < text.Length;)
         {
             // Half a surrogate pair passes as it is.
-            int codePoint = Rune.DecodeFromUtf16(text[at..], out Rune rune, out int length) == OperationStatus.Done ? rune.Value : text[at];
-            characters.Add((at, at + length));
+            int codePoint = CharSet.CodePointAt(text, at, out int length);
             at += length;
-            int count = Canonical.Decompose(codePoint, parts);
+            int count = Canonical.Decompose(codePoint, parts, compatibility);
             for (int i = 0; i < count; i++)
             {
                 int combining = Canonical.CombiningClass(parts[i]);
@@ -99,6 +78,6 @@ internal sealed class NfcNormalizer : Normalizer
         items.RemoveRange(written, items.Count - written);
     }
 
-    // Change: 0 for a character in place of one, 1 for one more, -n for one in place of n + 1.
+    // Change: as in TextChanges.
     private readonly record struct Item(int CodePoint, int Change, int Class);
 }
