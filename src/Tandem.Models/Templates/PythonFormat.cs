@@ -36,7 +36,7 @@ internal static class PythonFormat
                 if (close < 0)
                     throw TemplateFault.Value("incomplete format key");
                 if (values is not DictValue dict)
-                    throw TemplateFault.Type("format requires a mapping");
+                    throw values is UndefinedValue undefined ? undefined.Fault() : TemplateFault.Type("format requires a mapping");
                 var key = new StringValue(format[(i + 1)..close]);
                 value = dict.Items.GetValueOrDefault(key) ?? throw new TemplateFault("KeyError", PythonText.Repr(key.Text));
                 named = true;

@@ -154,13 +154,16 @@ internal sealed partial class TemplateEvaluator
         bool any = false;
         while (loop.Next(out TemplateValue item))
         {
-            any = true;
             Budget.Charge(1);
             Position = statement.Position;
             var inner = new TemplateScope(scope);
             inner.Set("loop", loop);
             Assign(statement.Target, item, inner);
-            if (Execute(statement.Body, inner) == Flow.Break)
+            Flow flow = Execute(statement.Body, inner);
+
+            // As in Jinja, an item counts as seen when its body ran to the end.
+            any |= flow == Flow.Normal;
+            if (flow == Flow.Break)
                 break;
         }
 

@@ -39,6 +39,10 @@ internal sealed class TemplateFault(string category, string message) : Exception
 
     public static TemplateFault Type(string message) => new("TypeError", message);
 
+    /// <summary>A value that lacks the method which an operation is made of.</summary>
+    public static TemplateFault Attribute(TemplateValue value, string name) =>
+        value is UndefinedValue undefined ? undefined.Fault() : new("AttributeError", $"'{value.TypeName}' object has no attribute '{name}'");
+
     public static TemplateFault Value(string message) => new("ValueError", message);
 
     public static TemplateFault Undefined(string message) => new("UndefinedError", message);

@@ -34,7 +34,7 @@ internal static partial class TemplateFilters
         new("min", "value case_sensitive? attribute?", (e, x) => Extreme(e, x, -1)),
         new("sum", "iterable attribute? start?", Sum),
         new("dictsort", "value case_sensitive? by? reverse?", DictSort),
-        new("items", "value", (e, x) => x[0] is DictValue dict ? new GeneratorValue(new DictViewValue(dict, "items").Items()) : x[0] is UndefinedValue ? new GeneratorValue([]) : throw TemplateFault.Type("Can only get item pairs from a mapping.")),
+        new("items", "value", (_, x) => new GeneratorValue(Pairs(x[0]!))),
         new("groupby", "value attribute default? case_sensitive?", GroupBy),
         new("batch", "value linecount fill_with?", (e, x) => new GeneratorValue(Batch(e, x))),
         new("slice", "value slices fill_with?", (e, x) => new GeneratorValue(Slices(e, x))),
@@ -74,6 +74,14 @@ internal static partial class TemplateFilters
     }
 
     private static int Order(TemplateEvaluator evaluator, TemplateValue a, TemplateValue b) => TemplateOperators.Order("<", a, b, evaluator.Budget, 0) ?? 0;
+
+    private static IEnumerable<TemplateValue> Pairs(TemplateValue value)
+    {
+        if (value is not (DictValue or UndefinedValue))
+            throw TemplateFault.Type("Can only get item pairs from a mapping.");
+        foreach (TemplateValue pair in value is DictValue dict ? new DictViewValue(dict, "items").Items() : [])
+            yield return pair;
+    }
 
     private static TemplateValue Reverse(TemplateEvaluator evaluator, TemplateValue?[] x)
     {
@@ -148,7 +156,7 @@ internal static partial class TemplateFilters
     private static ListValue DictSort(TemplateEvaluator evaluator, TemplateValue?[] x)
     {
         if (x[0] is not DictValue dict)
-            throw x[0] is UndefinedValue undefined ? undefined.Fault() : TemplateFault.Type($"dictsort takes a mapping, not {x[0]!.TypeName}");
+            throw TemplateFault.Attribute(x[0]!, "items");
         string by = x[2] is null ? "key" : TemplateMethods.Text(x[2]!);
         if (by is not ("key" or "value"))
             throw new TemplateFault("FilterArgumentError", "You can only sort by either \"key\" or \"value\"");

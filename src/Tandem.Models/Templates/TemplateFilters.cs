@@ -63,6 +63,9 @@ internal static partial class TemplateFilters
 
     private static string Str(TemplateEvaluator evaluator, TemplateValue? value) => PythonText.Str(value!, evaluator.Budget);
 
+    /// <summary>The text of a value that must be one.</summary>
+    private static StringValue Text(TemplateValue value) => value as StringValue ?? new StringValue(TemplateMethods.Text(value));
+
     private static BigInteger Int(TemplateValue? value, int fallback) => value is null or NoneValue ? fallback : TemplateMethods.Integer(value);
 
     private static TemplateFunction Map(string name, Func<string, string> map, bool keepSafe = false) =>
@@ -110,7 +113,7 @@ internal static partial class TemplateFilters
     {
         string indent = x[1] is StringValue text ? text.Text : new string(' ', (int)BigInteger.Clamp(Int(x[1], 4), 0, 10_000));
         bool blank = x[3]?.Truth ?? false;
-        string[] lines = [.. PythonStrings.Lines(Str(evaluator, x[0]) + "\n")];
+        string[] lines = [.. PythonStrings.Lines(Text(x[0]!).Text + "\n")];
         evaluator.Budget.Text(lines.Sum(l => (long)l.Length + indent.Length));
         var result = new StringBuilder(x[2]?.Truth ?? false ? indent : "").Append(lines[0]);
         foreach (string line in lines.AsSpan(1))
@@ -118,16 +121,16 @@ internal static partial class TemplateFilters
         return evaluator.Text(result.ToString());
     }
 
-    private static StringValue Truncate(TemplateEvaluator evaluator, TemplateValue?[] x)
+    private static TemplateValue Truncate(TemplateEvaluator evaluator, TemplateValue?[] x)
     {
-        var text = new StringValue(Str(evaluator, x[0]));
         string end = x[3] is null ? "..." : Str(evaluator, x[3]);
         BigInteger length = Int(x[1], 255), leeway = Int(x[4], 5);
         BigInteger keep = length - PythonText.CodePoints(end);
         if (keep < 0)
             throw new TemplateFault("AssertionError", $"expected length >= {PythonText.CodePoints(end)}, got {length}");
-        if (text.Length <= length + leeway)
-            return text;
+        if (TemplateOperators.Length(x[0]!) <= length + leeway)
+            return x[0]!;
+        StringValue text = Text(x[0]!);
         string cut = text.Text[..PythonText.Offset(text.Text, (int)keep)];
         if (!(x[2]?.Truth ?? false) && cut.LastIndexOf(' ') is var space and >= 0)
             cut = cut[..space];
@@ -140,7 +143,7 @@ internal static partial class TemplateFilters
         int width = (int)BigInteger.Clamp(Int(x[1], 79), 1, int.MaxValue);
         bool breakLong = x[2]?.Truth ?? true;
         var lines = new List<string>();
-        foreach (string paragraph in PythonStrings.Lines(Str(evaluator, x[0])))
+        foreach (string paragraph in PythonStrings.Lines((x[0] as StringValue ?? throw TemplateFault.Attribute(x[0]!, "splitlines")).Text))
         {
             var line = new StringBuilder();
             int before = lines.Count;
@@ -217,7 +220,7 @@ internal static partial class TemplateFilters
     private static StringValue XmlAttributes(TemplateEvaluator evaluator, TemplateValue?[] x)
     {
         if (x[0] is not DictValue dict)
-            throw TemplateFault.Type($"xmlattr takes a mapping, not {x[0]!.TypeName}");
+            throw TemplateFault.Attribute(x[0]!, "items");
         string text = string.Join(' ', dict.Items.Where(i => i.Value is not (NoneValue or UndefinedValue)).Select(i => $"{Escape(Str(evaluator, i.Key))}=\"{Escape(Str(evaluator, i.Value))}\""));
         return evaluator.Text(text.Length > 0 && (x[1]?.Truth ?? true) ? " " + text : text);
     }

@@ -273,7 +273,7 @@ internal static class TemplateOperators
         if (target is UndefinedValue undefined)
             throw undefined.Fault();
         if (target is not (StringValue or SequenceValue or RangeValue))
-            return evaluator.Undefined($"{TemplateEvaluator.Describe(target)} has no element slice");
+            throw TemplateFault.Type(target is DictValue ? "unhashable type: 'slice'" : $"'{target.TypeName}' object is not subscriptable");
         BigInteger by = Index(step) ?? 1;
         if (by.IsZero)
             throw TemplateFault.Value("slice step cannot be zero");
