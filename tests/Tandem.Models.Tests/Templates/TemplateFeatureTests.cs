@@ -22,6 +22,33 @@ public sealed class TemplateFeatureTests
         Assert.True(wrong.Count == 0, $"{wrong.Count} of {count} features differ\n{string.Join('\n', wrong)}");
     }
 
+    /// <summary>What the goldens leave open, as jinja2 3.1.6 does it.</summary>
+    [Theory]
+    [InlineData("{% for i in [1] %}{% continue %}{% else %}none{% endfor %}", "none")]
+    [InlineData("{% for i in [1] %}{% break %}{% else %}none{% endfor %}", "none")]
+    [InlineData("{{ none | select | list }}{{ none | map('upper') | list }}", "[][]")]
+    [InlineData("{{ '<'|safe + '<' + '\"' }}", "<&lt;&#34;")]
+    [InlineData("{{ ('<%s>'|safe) % '<' }}{{ ', '|safe ~ '<' }}", "<&lt;>, <")]
+    [InlineData("{% if 'text' | items %}a generator{% endif %}", "a generator")]
+    [InlineData("{{ 0.125 | round(2) }} {{ '%.2f' % 0.375 }} {{ '%.0f' % 2.5 }} {{ '{:,.1f}'.format(1234567.25) }}", "0.12 0.38 2 1,234,567.2")]
+    [InlineData("{{ 1e22 }} {{ 123456789012345.6 }} {{ 0.0001 }} {{ 0.00001 }} {{ 1e15 }} {{ 12345678901234567.0 }}", "1e+22 123456789012345.6 0.0001 1e-05 1000000000000000.0 1.2345678901234568e+16")]
+    public void Details_are_those_of_jinja(string template, string text) => Assert.Equal(text, ChatTemplate.Parse(template).Render([]).Text);
+
+    [Fact]
+    public void What_users_type_stays_in_the_text()
+    {
+        foreach (JsonElement golden in TemplateGoldens.Own("control_tokens_in_input"))
+        {
+            var input = new ChatTemplateInput
+            {
+                Messages = [.. golden.GetProperty("messages").EnumerateArray().Select(TemplateValue.FromJson)],
+                AddGenerationPrompt = true,
+                SpecialTokens = new Dictionary<string, string> { ["eos_token"] = "<|im_end|>" },
+            };
+            Assert.Equal(golden.GetProperty("text").GetString(), ChatTemplate.Parse(golden.GetProperty("template").GetString()!).Apply(input).Text);
+        }
+    }
+
     private static string? Difference(JsonElement feature)
     {
         string? error = TemplateGoldens.Text(feature, "error");
