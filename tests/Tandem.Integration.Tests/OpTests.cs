@@ -160,6 +160,7 @@ public sealed unsafe class OpTests
             using var batch = new Batch(rows, 1, 16);
             batch.AddDocument(new int[rows], new int[rows]);
             positions.CopyTo(batch.Positions.Span<int>());
+            positions.CopyTo(new Span<int>(batch.View.RopeRows, positions.Length));
             instance.Run(Stage.Forward, batch.View, batch.Sizes);
             var expected = new float[rows * width];
             fixed (float* e = expected) golden[to].CopyTo(DType.F32, e);

@@ -70,6 +70,7 @@ internal sealed unsafe class OpRunner(RunContext context, int numRows) : IDispos
         _instance = new CpuInstance(Plan.Compile(graph, bounds, CpuBackend.Instance, context.Team.Workers), context.Team);
         foreach (int length in documents) _batch.AddDocument(new int[length], new int[length]);
         positions?.CopyTo(_batch.Positions.Span<int>());
+        positions?.CopyTo(new Span<int>(_batch.View.RopeRows, positions.Length));
         foreach ((Value value, float[]? floats, int[]? ints) in _data) Fill(graph, value, floats, ints);
         _instance.Run(Stage.Forward, _batch.View, _batch.Sizes);
         _instance.Run(Stage.Backward, _batch.View, _batch.Sizes);
