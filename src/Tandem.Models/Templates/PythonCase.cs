@@ -9,9 +9,24 @@ internal static class PythonCase
     /// <summary>Characters whose upper case is longer than one, from Unicode's SpecialCasing; Greek letters with iota subscript keep their simple mapping.</summary>
     private static readonly Dictionary<char, string> Longer = new()
     {
-        ['\u00DF'] = "SS", ['\u0149'] = "\u02BCN", ['\u01F0'] = "J\u030C", ['\u0390'] = "\u0399\u0308\u0301", ['\u03B0'] = "\u03A5\u0308\u0301", ['\u0587'] = "\u0535\u0552",
-        ['\u1E96'] = "H\u0331", ['\u1E97'] = "T\u0308", ['\u1E98'] = "W\u030A", ['\u1E99'] = "Y\u030A", ['\u1E9A'] = "A\u02BE",
-        ['\uFB00'] = "FF", ['\uFB01'] = "FI", ['\uFB02'] = "FL", ['\uFB03'] = "FFI", ['\uFB04'] = "FFL", ['\uFB05'] = "ST", ['\uFB06'] = "ST",
+        ['\u00DF'] = "SS",
+        ['\u0149'] = "\u02BCN",
+        ['\u01F0'] = "J\u030C",
+        ['\u0390'] = "\u0399\u0308\u0301",
+        ['\u03B0'] = "\u03A5\u0308\u0301",
+        ['\u0587'] = "\u0535\u0552",
+        ['\u1E96'] = "H\u0331",
+        ['\u1E97'] = "T\u0308",
+        ['\u1E98'] = "W\u030A",
+        ['\u1E99'] = "Y\u030A",
+        ['\u1E9A'] = "A\u02BE",
+        ['\uFB00'] = "FF",
+        ['\uFB01'] = "FI",
+        ['\uFB02'] = "FL",
+        ['\uFB03'] = "FFI",
+        ['\uFB04'] = "FFL",
+        ['\uFB05'] = "ST",
+        ['\uFB06'] = "ST",
     };
 
     public static string Upper(string text)
