@@ -11,6 +11,8 @@ internal readonly struct IQ1_SCodec : IBlockCodec
 {
     public static DType Type => DType.IQ1_S;
 
+    public static bool NeedsImportance => true;
+
     public static void Decode(ReadOnlySpan<byte> block, Span<float> values)
     {
         float d = BlockVectors.Half(block, 0);
@@ -25,7 +27,20 @@ internal readonly struct IQ1_SCodec : IBlockCodec
 
     public static void Encode(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, Span<byte> block)
     {
-        throw new NotImplementedException();
+        CodebookChoice choice = CodebookBlocks.Choose(CodebookFormat.IQ1_S, values, weights);
+        BinaryPrimitives.WriteUInt16LittleEndian(block, Conversions.NarrowHalf(choice.D));
+        for (int sub = 0; sub < 8; sub++)
+        {
+            int word = (choice.Scales[sub] << 12) | (choice.Tables[sub] << 15);
+            for (int i = 0; i < 4; i++)
+            {
+                int number = choice.Numbers[(4 * sub) + i];
+                block[2 + (4 * sub) + i] = (byte)number;
+                word |= number >> 8 << (3 * i);
+            }
+
+            BinaryPrimitives.WriteUInt16LittleEndian(block[(34 + (2 * sub))..], (ushort)word);
+        }
     }
 }
 
@@ -52,7 +67,22 @@ internal readonly struct IQ1_MCodec : IBlockCodec
 
     public static void Encode(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, Span<byte> block)
     {
-        throw new NotImplementedException();
+        CodebookChoice choice = CodebookBlocks.Choose(CodebookFormat.IQ1_M, values, weights);
+        int d = Conversions.NarrowHalf(choice.D);
+        block[32..].Clear();
+        for (int i = 0; i < 32; i++)
+        {
+            // The number's twelfth bit, which of the two shifts, is the half byte's highest.
+            block[i] = (byte)choice.Numbers[i];
+            block[32 + (i / 2)] |= (byte)(choice.Numbers[i] >> 8 << (i % 2 * 4));
+        }
+
+        for (int i = 0; i < 4; i++)
+        {
+            int word = (d >> (4 * i) & 15) << 12;
+            for (int j = 0; j < 4; j++) word |= choice.Scales[(4 * i) + j] << (3 * j);
+            BinaryPrimitives.WriteUInt16LittleEndian(block[(48 + (2 * i))..], (ushort)word);
+        }
     }
 }
 

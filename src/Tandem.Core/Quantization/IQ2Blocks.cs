@@ -10,6 +10,8 @@ internal readonly struct IQ2_XXSCodec : IBlockCodec
 {
     public static DType Type => DType.IQ2_XXS;
 
+    public static bool NeedsImportance => true;
+
     public static void Decode(ReadOnlySpan<byte> block, Span<float> values)
     {
         float d = BlockVectors.Half(block, 0);
@@ -26,7 +28,13 @@ internal readonly struct IQ2_XXSCodec : IBlockCodec
 
     public static void Encode(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, Span<byte> block)
     {
-        throw new NotImplementedException();
+        CodebookChoice choice = CodebookBlocks.Choose(CodebookFormat.IQ2_XXS, values, weights);
+        BinaryPrimitives.WriteUInt16LittleEndian(block, Conversions.NarrowHalf(choice.D));
+        for (int sub = 0; sub < 8; sub++)
+        {
+            for (int i = 0; i < 4; i++) block[2 + (8 * sub) + i] = (byte)choice.Numbers[(4 * sub) + i];
+            BinaryPrimitives.WriteUInt32LittleEndian(block[(6 + (8 * sub))..], IQ.Word(choice, sub));
+        }
     }
 }
 
@@ -37,6 +45,8 @@ internal readonly struct IQ2_XXSCodec : IBlockCodec
 internal readonly struct IQ2_XSCodec : IBlockCodec
 {
     public static DType Type => DType.IQ2_XS;
+
+    public static bool NeedsImportance => true;
 
     public static void Decode(ReadOnlySpan<byte> block, Span<float> values)
     {
@@ -52,7 +62,10 @@ internal readonly struct IQ2_XSCodec : IBlockCodec
 
     public static void Encode(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, Span<byte> block)
     {
-        throw new NotImplementedException();
+        CodebookChoice choice = CodebookBlocks.Choose(CodebookFormat.IQ2_XS, values, weights);
+        BinaryPrimitives.WriteUInt16LittleEndian(block, Conversions.NarrowHalf(choice.D));
+        for (int i = 0; i < 32; i++) BinaryPrimitives.WriteUInt16LittleEndian(block[(2 + (2 * i))..], (ushort)(choice.Numbers[i] | ((choice.Signs[i] & 127) << 9)));
+        for (int i = 0; i < 8; i++) block[66 + i] = (byte)(choice.Scales[2 * i] | (choice.Scales[(2 * i) + 1] << 4));
     }
 }
 
@@ -78,6 +91,16 @@ internal readonly struct IQ2_SCodec : IBlockCodec
 
     public static void Encode(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, Span<byte> block)
     {
-        throw new NotImplementedException();
+        CodebookChoice choice = CodebookBlocks.Choose(CodebookFormat.IQ2_S, values, weights);
+        BinaryPrimitives.WriteUInt16LittleEndian(block, Conversions.NarrowHalf(choice.D));
+        block[66..74].Clear();
+        for (int i = 0; i < 32; i++)
+        {
+            block[2 + i] = (byte)choice.Numbers[i];
+            block[66 + (i / 4)] |= (byte)(choice.Numbers[i] >> 8 << (i % 4 * 2));
+        }
+
+        choice.Signs.CopyTo(block[34..]);
+        for (int i = 0; i < 8; i++) block[74 + i] = (byte)(choice.Scales[2 * i] | (choice.Scales[(2 * i) + 1] << 4));
     }
 }

@@ -30,7 +30,10 @@ internal readonly struct IQ3_XXSCodec : IBlockCodec
 
     public static void Encode(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, Span<byte> block)
     {
-        throw new NotImplementedException();
+        CodebookChoice choice = CodebookBlocks.Choose(CodebookFormat.IQ3_XXS, values, weights);
+        BinaryPrimitives.WriteUInt16LittleEndian(block, Conversions.NarrowHalf(choice.D));
+        for (int i = 0; i < 64; i++) block[2 + i] = (byte)choice.Numbers[i];
+        for (int sub = 0; sub < 8; sub++) BinaryPrimitives.WriteUInt32LittleEndian(block[(66 + (4 * sub))..], IQ.Word(choice, sub));
     }
 }
 
@@ -61,7 +64,17 @@ internal readonly struct IQ3_SCodec : IBlockCodec
 
     public static void Encode(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, Span<byte> block)
     {
-        throw new NotImplementedException();
+        CodebookChoice choice = CodebookBlocks.Choose(CodebookFormat.IQ3_S, values, weights);
+        BinaryPrimitives.WriteUInt16LittleEndian(block, Conversions.NarrowHalf(choice.D));
+        block[66..].Clear();
+        for (int i = 0; i < 64; i++)
+        {
+            block[2 + i] = (byte)choice.Numbers[i];
+            block[66 + (i / 8)] |= (byte)(choice.Numbers[i] >> 8 << (i % 8));
+        }
+
+        choice.Signs.CopyTo(block[74..]);
+        for (int sub = 0; sub < 8; sub++) block[106 + (sub / 2)] |= (byte)(choice.Scales[sub] << (sub % 2 * 4));
     }
 }
 
@@ -73,6 +86,14 @@ internal static class IQ
     {
         seven &= 127;
         return seven | ((System.Numerics.BitOperations.PopCount((uint)seven) & 1) << 7);
+    }
+
+    /// <summary>The word of a sub-block of 32 with its scale and four times seven signs.</summary>
+    public static uint Word(CodebookChoice choice, int sub)
+    {
+        uint word = (uint)choice.Scales[sub] << 28;
+        for (int i = 0; i < 4; i++) word |= (uint)(choice.Signs[(4 * sub) + i] & 127) << (7 * i);
+        return word;
     }
 
     /// <summary>The eight values of a point.</summary>
