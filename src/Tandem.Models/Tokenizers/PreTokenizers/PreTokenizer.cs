@@ -9,7 +9,7 @@ internal readonly record struct Piece(int Start, int Length);
 internal abstract class PreTokenizer
 {
     private const string Supported =
-        "ByteLevel, Digits, Split, Metaspace, Whitespace, WhitespaceSplit, BertPreTokenizer, Punctuation, CharDelimiterSplit, FixedLength, Sequence";
+        "ByteLevel, Digits, Split, Metaspace, Whitespace, WhitespaceSplit, BertPreTokenizer, Punctuation, UnicodeScripts, CharDelimiterSplit, FixedLength, Sequence";
 
     private JsonElement _source;
 
@@ -44,6 +44,7 @@ internal abstract class PreTokenizer
             "WhitespaceSplit" => new WhitespaceSplitPreTokenizer(bert: false),
             "BertPreTokenizer" => new WhitespaceSplitPreTokenizer(bert: true),
             "Punctuation" => new PunctuationPreTokenizer(PieceSplitter.Parse(part, place, SplitBehavior.Isolated)),
+            "UnicodeScripts" => new UnicodeScriptsPreTokenizer(),
             "CharDelimiterSplit" => CharDelimiterPreTokenizer.Parse(part, place),
             "FixedLength" => FixedLengthPreTokenizer.Parse(part, place),
             "Sequence" => new SequencePreTokenizer([.. PartJson.Items(part, place, "pretokenizers").Select(p => Read(p.Item, p.Place) ?? throw new TandemException($"{p.Place}: null, wanted one of {Supported}"))]),

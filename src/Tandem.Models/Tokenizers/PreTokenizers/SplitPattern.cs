@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Tandem.Models;
 
 /// <summary>
-/// A regular expression of published tokenizers as a scanner written by hand, over code points and in linear time: a general engine on UTF-16 would cut
-/// characters outside the basic plane in halves and may need quadratic time on long runs of white space.
+/// A string or a regular expression that a text is searched for, over code points and in linear time. Those of widely used tokenizers are scanners written
+/// by hand, which are the fastest; <see cref="RegexPattern"/> is for all others.
 /// </summary>
 internal abstract class SplitPattern(string source)
 {
@@ -32,7 +32,7 @@ internal abstract class SplitPattern(string source)
     public abstract int Match(ReadOnlySpan<char> text, int at);
 
     /// <summary>Appends the pieces of a piece: matches and what lies between them.</summary>
-    public void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public virtual void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         ReadOnlySpan<char> part = text.Slice(piece.Start, piece.Length);
         int gap = 0;
@@ -54,6 +54,18 @@ internal abstract class SplitPattern(string source)
         if (gap < part.Length) pieces.Add(new Piece(piece.Start + gap, part.Length - gap));
     }
 
+    /// <summary>Appends all matches in a text; none overlaps the one before.</summary>
+    public virtual void FindAll(ReadOnlySpan<char> text, List<Piece> matches)
+    {
+        for (int at = 0; at < text.Length;)
+        {
+            int length = Match(text, at);
+            if (length > 0) matches.Add(new Piece(at, length));
+            else CharClasses.At(text, at, out length);
+            at += length;
+        }
+    }
+
     /// <summary>Reads the <c>pattern</c> of a part: a string or an expression.</summary>
     public static SplitPattern Read(JsonElement part, string place)
     {
@@ -65,14 +77,13 @@ internal abstract class SplitPattern(string source)
         return new LiteralPattern(PartJson.String(text, $"{place}.pattern.String"));
     }
 
-    /// <summary>The scanner of an expression.</summary>
-    /// <exception cref="TandemException">It is none of the known ones.</exception>
+    /// <summary>The scanner of an expression, or the general engine.</summary>
+    /// <exception cref="TandemException">The expression is malformed, or has what is not supported.</exception>
     public static SplitPattern Find(string source, string place)
     {
         foreach (SplitPattern pattern in Known)
             if (pattern.Source == source) return pattern;
-        if (SimplePattern.TryParse(source) is { } simple) return simple;
-        throw new TandemException($"{place}: '{source}' is not supported; there are alternatives of characters and classes, and the patterns of GPT-2, Llama 3, Qwen2, cl100k and DeepSeek V3: {string.Join("   ", Known.Select(k => $"'{k.Source}'"))}");
+        return new RegexPattern(source, place);
     }
 
     /// <summary>The match of <see cref="SpaceTail"/> at a white space character.</summary>
