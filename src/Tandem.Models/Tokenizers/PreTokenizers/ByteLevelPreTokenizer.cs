@@ -19,6 +19,14 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, 
     }
 
     /// <inheritdoc/>
+    public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
+    {
+        if (addPrefixSpace || WritesBytes || !useRegex) return base.CutNext(text, ref at, pieces);
+        Gpt2Pattern.Instance.CutNext(text.Text, ref at, pieces);
+        return text;
+    }
+
+    /// <inheritdoc/>
     protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         if (useRegex) Gpt2Pattern.Instance.Cut(text, piece, pieces);

@@ -10,4 +10,11 @@ internal sealed class KanaHanPattern(string source) : SplitPattern(source)
         while (end < text.Length && text[end] is (>= '\u4e00' and <= '\u9fa5') or (>= '\u3040' and <= '\u30ff')) end++;
         return end - at;
     }
+
+    /// <inheritdoc/>
+    protected override int NextStart(ReadOnlySpan<char> text, int at)
+    {
+        int skip = text[at..].IndexOfAnyInRange('\u3040', '\u9fa5');
+        return skip < 0 ? text.Length : at + skip;
+    }
 }

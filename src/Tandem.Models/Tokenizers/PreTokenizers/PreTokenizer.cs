@@ -26,6 +26,17 @@ internal abstract class PreTokenizer
         return text;
     }
 
+    /// <summary>
+    /// Appends the next pieces of a text from <paramref name="at"/> on, which moves behind them: some where the part can stop between words, so that a long
+    /// text needs no long list, else all. Gives the text that the pieces are of.
+    /// </summary>
+    public virtual AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
+    {
+        pieces.Add(new Piece(at, text.Text.Length - at));
+        at = text.Text.Length;
+        return Apply(text, pieces);
+    }
+
     /// <summary>Writes the part as in <c>tokenizer.json</c>.</summary>
     public virtual void Write(Utf8JsonWriter json) => _source.WriteTo(json);
 

@@ -23,5 +23,14 @@ internal sealed class SequencePreTokenizer : PreTokenizer
     }
 
     /// <inheritdoc/>
+    public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
+    {
+        if (_parts.Length == 0) return base.CutNext(text, ref at, pieces);
+        text = _parts[0].CutNext(text, ref at, pieces);
+        for (int i = 1; i < _parts.Length; i++) text = _parts[i].Apply(text, pieces);
+        return text;
+    }
+
+    /// <inheritdoc/>
     protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces) => throw new InvalidOperationException("bug: the parts of a sequence cut");
 }

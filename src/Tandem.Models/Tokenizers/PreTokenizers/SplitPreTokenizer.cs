@@ -6,6 +6,14 @@ namespace Tandem.Models;
 internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior behavior, bool invert) : PreTokenizer
 {
     /// <inheritdoc/>
+    public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
+    {
+        if (behavior != SplitBehavior.Isolated) return base.CutNext(text, ref at, pieces);
+        pattern.CutNext(text.Text, ref at, pieces);
+        return text;
+    }
+
+    /// <inheritdoc/>
     protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         if (behavior == SplitBehavior.Isolated)
