@@ -110,7 +110,7 @@ public sealed partial class Tokenizer
     /// <exception cref="TandemException">An id is beyond the vocabulary.</exception>
     public string Decode(IEnumerable<int> ids, bool skipSpecial = true)
     {
-        if (!Parts.Decoder.IsBytes) return Parts.Decoder.Decode(ids.Where(id => !IsSpecial(id) || !skipSpecial).Select(DecodedToken).OfType<string>());
+        if (!Parts.Decoder.IsBytes) return DecodeTokens(ids, skipSpecial);
         return DecodeBytes(ids switch { int[] array => array, List<int> list => CollectionsMarshal.AsSpan(list), _ => ids.ToArray() }, skipSpecial);
     }
 
@@ -136,6 +136,9 @@ public sealed partial class Tokenizer
 
         return results;
     }
+
+    private string DecodeTokens(IEnumerable<int> ids, bool skipSpecial) =>
+        Parts.Decoder.Decode(ids.Where(id => !IsSpecial(id) || !skipSpecial).Select(DecodedToken).OfType<string>());
 
     // Replaces each maximal ill-formed part, as TokenDecoder does.
     private string DecodeBytes(ReadOnlySpan<int> ids, bool skipSpecial)

@@ -69,12 +69,15 @@ internal sealed class ByteLevelBpe : TokenModel
     {
         if (word.IsEmpty) return;
         int first = ids.Count;
-        Encode(word, ids, _path);
+        EncodeBytes(word, ids);
 
         // A token is as many bytes as it has characters.
         int at = 0;
         for (int i = first; i < ids.Count && ranges != null; i++) ranges.Add(new ByteRange(at, at += _lengths[ids[i]]));
     }
+
+    /// <summary>How many tokens are tried to encode a word from left to right.</summary>
+    public long Steps(string word) => (_path ?? throw new InvalidOperationException("bug: words are encoded by merging")).Encode(Encoding.UTF8.GetBytes(word), []);
 
     /// <inheritdoc/>
     public override void Write(Utf8JsonWriter json)
@@ -110,7 +113,7 @@ internal sealed class ByteLevelBpe : TokenModel
     private int IdOf(string token, int rank) =>
         _ids.TryGetValue(token, out int id) ? id : throw new TandemException($"model.merges[{rank}]: the token '{token}' is not in the vocabulary");
 
-    private void Encode(ReadOnlySpan<char> word, List<int> ids, TokenPath? path)
+    private void EncodeBytes(ReadOnlySpan<char> word, List<int> ids)
     {
         // Twice through a long word costs less than thrice its size in memory.
         int capacity = word.Length <= ShortWord ? 3 * word.Length : Encoding.UTF8.GetByteCount(word);
@@ -118,7 +121,7 @@ internal sealed class ByteLevelBpe : TokenModel
         Span<byte> bytes = rented == null ? stackalloc byte[StackBytes] : rented;
         bytes = bytes[..Encoding.UTF8.GetBytes(word, bytes)];
         if (IgnoreMerges && Whole(bytes) is { } whole) ids.Add(whole);
-        else if (path != null) path.Encode(bytes, ids);
+        else if (_path != null) _path.Encode(bytes, ids);
         else if (bytes.Length <= ShortWord) MergeShort(bytes, ids);
         else MergeLong(bytes, ids);
         if (rented != null) ArrayPool<byte>.Shared.Return(rented);

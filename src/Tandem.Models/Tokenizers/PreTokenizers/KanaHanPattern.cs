@@ -14,7 +14,7 @@ internal sealed class KanaHanPattern(string source) : SplitPattern(source)
     /// <inheritdoc/>
     protected override int NextStart(ReadOnlySpan<char> text, int at)
     {
-        int skip = text[at..].IndexOfAnyInRange('\u3040', '\u9fa5');
-        return skip < 0 ? text.Length : at + skip;
+        while (at < text.Length && text[at] is < '\u3040' or > '\u9fa5') at++;
+        return at;
     }
 }
