@@ -12,6 +12,7 @@ internal sealed class CharSet
     private const uint Connectors = 1u << (int)UnicodeCategory.ConnectorPunctuation;
 
     private readonly List<(int First, int Last)> _ranges = [];
+    private readonly UnitSet _units;
     private uint _categories;
     private uint _otherCategories;
     private bool _spaces;
@@ -20,8 +21,13 @@ internal sealed class CharSet
     /// <summary>Whether it is all but what was added.</summary>
     public bool Negated { get; set; }
 
-    /// <summary>Whether a code point is in the set.</summary>
-    public bool Has(int codePoint)
+    /// <summary>Makes an empty set.</summary>
+    public CharSet() => _units = new UnitSet(c => Contains(c));
+
+    /// <summary>Whether a code point is in the set, which does not change any more.</summary>
+    public bool Has(int codePoint) => codePoint <= char.MaxValue ? _units.Has((char)codePoint) : Contains(codePoint);
+
+    private bool Contains(int codePoint)
     {
         foreach ((int first, int last) in _ranges)
             if (codePoint >= first && codePoint <= last) return !Negated;
@@ -74,6 +80,8 @@ internal sealed class CharSet
     /// <summary>The code point at a place; half a surrogate pair is itself.</summary>
     public static int CodePointAt(ReadOnlySpan<char> text, int at, out int length)
     {
+        length = 1;
+        if (!char.IsSurrogate(text[at])) return text[at];
         if (Rune.DecodeFromUtf16(text[at..], out Rune rune, out length) == OperationStatus.Done) return rune.Value;
         length = 1;
         return text[at];

@@ -12,6 +12,9 @@ internal sealed class KanaHanPattern(string source) : SplitPattern(source)
     }
 
     /// <inheritdoc/>
+    public override bool MayStart(char unit) => unit is >= '\u3040' and <= '\u9fa5';
+
+    /// <inheritdoc/>
     protected override int NextStart(ReadOnlySpan<char> text, int at)
     {
         while (at < text.Length && text[at] is < '\u3040' or > '\u9fa5') at++;

@@ -16,6 +16,9 @@ internal abstract class PreTokenizer
     /// <summary>Whether the words go to the model as bytes.</summary>
     public virtual bool TakesBytes => false;
 
+    /// <summary>Of a part that leaves the text as it is: the UTF-16 units without any of which a piece stays whole. Null is no such part.</summary>
+    public virtual Func<char, bool>? Cutters => null;
+
     /// <summary>Cuts each piece of a text in place; a part that changes the text gives the one that the pieces are of then.</summary>
     public virtual AlignedText Apply(AlignedText text, List<Piece> pieces)
     {
@@ -65,5 +68,5 @@ internal abstract class PreTokenizer
     }
 
     /// <summary>Appends the pieces of one piece of a text, in order.</summary>
-    protected abstract void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
+    public abstract void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
 }

@@ -12,9 +12,16 @@ internal sealed class SimplePattern : SplitPattern
     private const int MaxOptional = 4, MaxNeeded = 64;
 
     private readonly Term[][] _alternatives;
+    private readonly UnitSet _starts;
 
     private SimplePattern(string source, Term[][] alternatives)
-        : base(source) => _alternatives = alternatives;
+        : base(source)
+    {
+        _alternatives = alternatives;
+
+        // Half a pair may be of a character that starts a match.
+        _starts = new UnitSet(c => char.IsSurrogate(c) || alternatives.Any(terms => MayStart(terms, c)));
+    }
 
     /// <summary>The pattern of an expression, or null if it is not of this kind.</summary>
     public static SimplePattern? TryParse(string source)
@@ -49,6 +56,27 @@ internal sealed class SimplePattern : SplitPattern
         }
 
         return 0;
+    }
+
+    /// <inheritdoc/>
+    public override bool MayStart(char unit) => _starts.Has(unit);
+
+    /// <inheritdoc/>
+    protected override int NextStart(ReadOnlySpan<char> text, int at)
+    {
+        while (at < text.Length && !_starts.Has(text[at])) at++;
+        return at;
+    }
+
+    private static bool MayStart(Term[] terms, char c)
+    {
+        foreach (Term term in terms)
+        {
+            if (term.Set.Has(c)) return true;
+            if (term.Min > 0) return false;
+        }
+
+        return false;
     }
 
     private static bool IsSimple(List<Term> terms) =>

@@ -6,6 +6,9 @@ namespace Tandem.Models;
 internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior behavior, bool invert) : PreTokenizer
 {
     /// <inheritdoc/>
+    public override Func<char, bool>? Cutters => behavior == SplitBehavior.Isolated ? pattern.MayStart : null;
+
+    /// <inheritdoc/>
     public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
     {
         if (behavior != SplitBehavior.Isolated) return base.CutNext(text, ref at, pieces);
@@ -14,7 +17,7 @@ internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior beha
     }
 
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         if (behavior == SplitBehavior.Isolated)
         {

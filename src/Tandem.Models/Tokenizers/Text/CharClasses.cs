@@ -56,6 +56,9 @@ internal static class CharClasses
         return At(text, start, out _);
     }
 
+    /// <summary>Whether a UTF-16 unit is, or is half of, a code point that may be of a class.</summary>
+    public static bool MayBe(char unit, CharClass kind) => (OfUnit(unit) & (kind | CharClass.Surrogate)) != 0;
+
     /// <summary>End of the run of code points of any of <paramref name="classes"/> that starts at <paramref name="at"/>.</summary>
     public static int RunEnd(ReadOnlySpan<char> text, int at, CharClass classes)
     {
