@@ -31,13 +31,33 @@ internal abstract class SplitPattern(string source)
     /// <summary>Length of the match that starts at <paramref name="at"/>, 0 if there is none.</summary>
     public abstract int Match(ReadOnlySpan<char> text, int at);
 
+    /// <summary>Whether a match may start with a UTF-16 unit.</summary>
+    public virtual bool MayStart(char unit) => true;
+
+    /// <summary>The first place from <paramref name="at"/> on where a match may start; the end if there is none.</summary>
+    protected virtual int NextStart(ReadOnlySpan<char> text, int at) => at;
+
     /// <summary>Appends the pieces of a piece: matches and what lies between them.</summary>
     public virtual void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
-        ReadOnlySpan<char> part = text.Slice(piece.Start, piece.Length);
-        int gap = 0;
-        for (int at = 0; at < part.Length;)
+        int at = 0;
+        Cut(text.Slice(piece.Start, piece.Length), piece.Start, ref at, pieces, int.MaxValue);
+    }
+
+    /// <summary>Appends pieces of a text from <paramref name="at"/> on, the start of the text or the end of a match, up to a number that a cache holds.</summary>
+    public void CutNext(ReadOnlySpan<char> text, scoped ref int at, List<Piece> pieces)
+    {
+        const int Some = 512;
+        Cut(text, 0, ref at, pieces, pieces.Count + Some);
+    }
+
+    private void Cut(ReadOnlySpan<char> part, int start, scoped ref int from, List<Piece> pieces, int most)
+    {
+        int gap = from, at = from;
+        while (at < part.Length && pieces.Count < most)
         {
+            at = NextStart(part, at);
+            if (at == part.Length) break;
             int length = Match(part, at);
             if (length == 0)
             {
@@ -46,12 +66,13 @@ internal abstract class SplitPattern(string source)
                 continue;
             }
 
-            if (gap < at) pieces.Add(new Piece(piece.Start + gap, at - gap));
-            pieces.Add(new Piece(piece.Start + at, length));
+            if (gap < at) pieces.Add(new Piece(start + gap, at - gap));
+            pieces.Add(new Piece(start + at, length));
             gap = at += length;
         }
 
-        if (gap < part.Length) pieces.Add(new Piece(piece.Start + gap, part.Length - gap));
+        if (gap < at) pieces.Add(new Piece(start + gap, at - gap));
+        from = at;
     }
 
     /// <summary>Appends all matches in a text; none overlaps the one before.</summary>

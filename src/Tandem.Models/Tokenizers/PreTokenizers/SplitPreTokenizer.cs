@@ -9,7 +9,18 @@ internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior beha
     private static List<Piece>? t_matches;
 
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override Func<char, bool>? Cutters => behavior == SplitBehavior.Isolated ? pattern.MayStart : null;
+
+    /// <inheritdoc/>
+    public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
+    {
+        if (behavior != SplitBehavior.Isolated) return base.CutNext(text, ref at, pieces);
+        pattern.CutNext(text.Text, ref at, pieces);
+        return text;
+    }
+
+    /// <inheritdoc/>
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         if (behavior == SplitBehavior.Isolated)
         {

@@ -13,7 +13,7 @@ internal sealed class UnicodeScriptsPreTokenizer : PreTokenizer
     private static readonly int Han = Number("Han"), Hiragana = Number("Hiragana"), Katakana = Number("Katakana");
 
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         int end = piece.Start + piece.Length, start = -1, running = NoScript;
         for (int at = piece.Start; at < end;)

@@ -11,7 +11,7 @@ internal sealed class WhitespacePreTokenizer : PreTokenizer
     }
 
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         int end = piece.Start + piece.Length, start = piece.Start;
         Kind running = Kind.Space;
