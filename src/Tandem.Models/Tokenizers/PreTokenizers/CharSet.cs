@@ -13,6 +13,9 @@ internal sealed class CharSet
 
     private readonly List<(int First, int Last)> _ranges = [];
     private readonly UnitSet _units;
+
+    // Without halves of pairs, which are to be looked at as a pair.
+    private readonly UnitSet _plain;
     private uint _categories;
     private uint _otherCategories;
     private bool _spaces;
@@ -22,10 +25,25 @@ internal sealed class CharSet
     public bool Negated { get; set; }
 
     /// <summary>Makes an empty set.</summary>
-    public CharSet() => _units = new UnitSet(c => Contains(c));
+    public CharSet()
+    {
+        _units = new UnitSet(c => Contains(c));
+        _plain = new UnitSet(c => !char.IsSurrogate(c) && Contains(c));
+    }
 
     /// <summary>Whether a code point is in the set, which does not change any more.</summary>
     public bool Has(int codePoint) => codePoint <= char.MaxValue ? _units.Has((char)codePoint) : Contains(codePoint);
+
+    /// <summary>End of the run of code points of the set that starts at <paramref name="at"/>.</summary>
+    public int RunEnd(ReadOnlySpan<char> text, int at)
+    {
+        while (true)
+        {
+            at = _plain.RunEnd(text, at);
+            if (at == text.Length || !char.IsSurrogate(text[at]) || !Has(CodePointAt(text, at, out int length))) return at;
+            at += length;
+        }
+    }
 
     private bool Contains(int codePoint)
     {

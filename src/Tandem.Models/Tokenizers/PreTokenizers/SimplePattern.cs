@@ -13,6 +13,7 @@ internal sealed class SimplePattern : SplitPattern
 
     private readonly Term[][] _alternatives;
     private readonly UnitSet _starts;
+    private readonly UnitSet _needed;
 
     private SimplePattern(string source, Term[][] alternatives)
         : base(source)
@@ -21,6 +22,7 @@ internal sealed class SimplePattern : SplitPattern
 
         // Half a pair may be of a character that starts a match.
         _starts = new UnitSet(c => char.IsSurrogate(c) || alternatives.Any(terms => MayStart(terms, c)));
+        _needed = new UnitSet(c => char.IsSurrogate(c) || alternatives.Any(terms => terms[^1].Set.Has(c)));
     }
 
     /// <summary>The pattern of an expression, or null if it is not of this kind.</summary>
@@ -51,7 +53,7 @@ internal sealed class SimplePattern : SplitPattern
     {
         foreach (Term[] terms in _alternatives)
         {
-            int end = Match(text, at, terms);
+            int end = terms is [{ Max: 1 } first, { Min: 1, Max: int.MaxValue } run] ? MatchRun(text, at, first, run.Set) : Match(text, at, terms);
             if (end > at) return end - at;
         }
 
@@ -59,7 +61,7 @@ internal sealed class SimplePattern : SplitPattern
     }
 
     /// <inheritdoc/>
-    public override bool MayStart(char unit) => _starts.Has(unit);
+    public override bool MayMatch(char unit) => _needed.Has(unit);
 
     /// <inheritdoc/>
     protected override int NextStart(ReadOnlySpan<char> text, int at)
@@ -82,6 +84,18 @@ internal sealed class SimplePattern : SplitPattern
     private static bool IsSimple(List<Term> terms) =>
         terms.Count > 0 && terms.SkipLast(1).All(t => t.Max == 1) && terms.Count(t => t.Min == 0) <= MaxOptional && terms[^1].Min is > 0 and <= MaxNeeded;
 
+    // The most common shape: one character, which may be missing, before a run.
+    private static int MatchRun(ReadOnlySpan<char> text, int at, in Term first, CharSet run)
+    {
+        if (first.Set.Has(CharSet.CodePointAt(text, at, out int length)))
+        {
+            int end = run.RunEnd(text, at + length);
+            if (end > at + length) return end;
+        }
+
+        return first.Min == 0 ? run.RunEnd(text, at) : at;
+    }
+
     // Longest first: an optional character is tried before its absence.
     private static int Match(ReadOnlySpan<char> text, int at, ReadOnlySpan<Term> terms)
     {
@@ -97,6 +111,7 @@ internal sealed class SimplePattern : SplitPattern
             return min == 0 ? Match(text, at, terms[1..]) : -1;
         }
 
+        if (max == int.MaxValue && min <= 1) return set.RunEnd(text, at) is var run && run - at >= min ? run : -1;
         int count = 0;
         for (; count < max && at < text.Length && set.Has(CharSet.CodePointAt(text, at, out int length)); count++) at += length;
         return count >= min ? at : -1;

@@ -31,8 +31,8 @@ internal abstract class SplitPattern(string source)
     /// <summary>Length of the match that starts at <paramref name="at"/>, 0 if there is none.</summary>
     public abstract int Match(ReadOnlySpan<char> text, int at);
 
-    /// <summary>Whether a match may start with a UTF-16 unit.</summary>
-    public virtual bool MayStart(char unit) => true;
+    /// <summary>Whether a UTF-16 unit is one of those of which every match has at least one.</summary>
+    public virtual bool MayMatch(char unit) => true;
 
     /// <summary>The first place from <paramref name="at"/> on where a match may start; the end if there is none.</summary>
     protected virtual int NextStart(ReadOnlySpan<char> text, int at) => at;

@@ -6,7 +6,7 @@ namespace Tandem.Models;
 internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior behavior, bool invert) : PreTokenizer
 {
     /// <inheritdoc/>
-    public override Func<char, bool>? Cutters => behavior == SplitBehavior.Isolated ? pattern.MayStart : null;
+    public override Func<char, bool>? Cutters => behavior == SplitBehavior.Isolated ? pattern.MayMatch : null;
 
     /// <inheritdoc/>
     public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
