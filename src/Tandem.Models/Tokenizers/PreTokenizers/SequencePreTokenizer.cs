@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Tandem.Models;
@@ -92,10 +93,11 @@ internal sealed class SequencePreTokenizer : PreTokenizer
     private int MaskOf(ReadOnlySpan<char> piece)
     {
         int mask = 0;
+        ref byte latin = ref MemoryMarshal.GetArrayDataReference(_masks[0] ?? MakePage(0));
         foreach (char unit in piece)
         {
-            byte[] page = _masks[unit / PageUnits] ?? MakePage(unit / PageUnits);
-            mask |= page[unit % PageUnits];
+            if (unit < PageUnits) mask |= Unsafe.Add(ref latin, unit);
+            else mask |= (_masks[unit / PageUnits] ?? MakePage(unit / PageUnits))[unit % PageUnits];
         }
 
         return mask;
