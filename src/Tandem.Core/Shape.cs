@@ -38,12 +38,14 @@ public readonly struct Shape : IEquatable<Shape>
     public long this[int index] => Dims[index < 0 ? Rank + index : index];
 
     /// <summary>Bytes of a contiguous tensor of this shape.</summary>
-    /// <exception cref="TandemException">The number exceeds 2^63 - 1.</exception>
+    /// <exception cref="TandemException">The number exceeds 2^63 - 1, or rows are not whole blocks.</exception>
     public long Bytes(DType dtype)
     {
-        if (Count > long.MaxValue / dtype.Size())
+        if (Rank > 0 ? this[-1] % dtype.BlockElements() != 0 : dtype.IsBlock())
+            throw new TandemException($"shape {this} of {dtype.Name()}: rows are whole blocks of {dtype.BlockElements()} elements");
+        if (Count / dtype.BlockElements() > long.MaxValue / dtype.BlockBytes())
             throw new TandemException($"shape {this} of {dtype.Name()}: the size in bytes exceeds {long.MaxValue}");
-        return Count * dtype.Size();
+        return dtype.Bytes(Count);
     }
 
     /// <summary>

@@ -67,7 +67,7 @@ public sealed unsafe class GgufFileTests : IDisposable
         {
             Assert.Same(tensor, file.Find(tensor.Name));
             Assert.Equal(0, tensor.Offset % 64);
-            Assert.Equal(tensor.Dims.Aggregate(1L, (a, b) => a * b) / tensor.Type.BlockElements * tensor.Type.BlockBytes, tensor.Bytes);
+            Assert.Equal(tensor.Dims.Aggregate(1L, (a, b) => a * b) / tensor.Type.BlockElements() * tensor.Type.BlockBytes(), tensor.Bytes);
             Assert.Equal(tensor.Bytes, new ReadOnlySpan<byte>(file.Data(tensor), (int)tensor.Bytes).Length);
         }
 

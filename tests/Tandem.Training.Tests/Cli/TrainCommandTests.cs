@@ -45,7 +45,7 @@ public sealed class TrainCommandTests : IDisposable
         (int second, string refused) = Tandem(Arguments("a"));
         Assert.Equal(1, second);
         Assert.Contains($"in use by process {process.Id}", refused, StringComparison.Ordinal);
-        Process.Start("kill", $"-INT {process.Id}").WaitForExit();
+        Process.Start("kill", $"{(IgnoresInterrupts() ? "-TERM" : "-INT")} {process.Id}").WaitForExit();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(130, process.ExitCode);
@@ -130,6 +130,14 @@ public sealed class TrainCommandTests : IDisposable
         string output = process.StandardOutput.ReadToEnd() + errors.Result;
         process.WaitForExit();
         return (process.ExitCode, output);
+    }
+
+    // What runs in the background of a script ignores SIGINT, and so do its children.
+    private static bool IgnoresInterrupts()
+    {
+        if (!OperatingSystem.IsLinux()) return false;
+        string line = File.ReadLines("/proc/self/status").First(l => l.StartsWith("SigIgn:", StringComparison.Ordinal));
+        return (Convert.ToUInt64(line["SigIgn:".Length..].Trim(), 16) & 2) != 0;
     }
 
     private static Process Start(string[] arguments) => StartProcess("dotnet", [Binary, .. arguments]);

@@ -6,7 +6,7 @@ namespace Tandem.Models;
 /// <param name="Dims">Dimensions as in the file: the innermost first.</param>
 /// <param name="Offset">Where its data begin in the file.</param>
 /// <param name="Bytes">Their size.</param>
-public sealed record GgufTensor(string Name, GgufTensorType Type, IReadOnlyList<long> Dims, long Offset, long Bytes);
+public sealed record GgufTensor(string Name, DType Type, IReadOnlyList<long> Dims, long Offset, long Bytes);
 
 /// <summary>
 /// A GGUF file, versions 2 and 3: typed metadata, then descriptions of tensors, then their data. All of it but the data is read and checked when it is opened.
@@ -150,12 +150,12 @@ public sealed unsafe class GgufFile : IDisposable
 
     private void ReadTensors(GgufCursor cursor, int count)
     {
-        var read = new List<(string Name, GgufTensorType Type, long[] Dims, ulong Offset, long Bytes)>();
+        var read = new List<(string Name, DType Type, long[] Dims, ulong Offset, long Bytes)>();
         for (int i = 0; i < count; i++) read.Add(ReadTensor(cursor, i));
 
         // The file may end with its header, if no tensor has data.
         long start = (cursor.Position + Alignment - 1) / Alignment * Alignment;
-        foreach ((string name, GgufTensorType type, long[] dims, ulong offset, long bytes) in read)
+        foreach ((string name, DType type, long[] dims, ulong offset, long bytes) in read)
         {
             string quoted = CheckpointException.Quote(name);
             long room = Math.Max(0, _file.Length - start);
@@ -179,7 +179,7 @@ public sealed unsafe class GgufFile : IDisposable
         }
     }
 
-    private static (string Name, GgufTensorType Type, long[] Dims, ulong Offset, long Bytes) ReadTensor(GgufCursor cursor, int index)
+    private static (string Name, DType Type, long[] Dims, ulong Offset, long Bytes) ReadTensor(GgufCursor cursor, int index)
     {
         string name = cursor.String($"the name of tensor {index}", MaxNameBytes), quoted = CheckpointException.Quote(name);
         uint rank = cursor.UInt32($"the dimensions of {quoted}");
@@ -187,19 +187,19 @@ public sealed unsafe class GgufFile : IDisposable
         var dims = new long[rank];
         for (int i = 0; i < dims.Length; i++) dims[i] = (long)cursor.UInt64($"the dimensions of {quoted}");
         uint number = cursor.UInt32($"the type of {quoted}");
-        if (GgufTensorType.Find(number) is not { } type)
-            throw cursor.Fail(GgufError.UnknownTensorType, $"tensor {quoted} has type {number}; accepted: {string.Join(", ", GgufTensorType.All.Select(t => $"{t.Number} ({t.Name})"))}");
+        if (GgufTensorTypes.Find(number) is not { } type)
+            throw cursor.Fail(GgufError.UnknownTensorType, $"tensor {quoted} has type {number}; accepted: {GgufTensorTypes.Accepted}");
         ulong offset = cursor.UInt64($"the offset of {quoted}");
         return (name, type, dims, offset, Size(cursor, quoted, type, dims));
     }
 
-    private static long Size(GgufCursor cursor, string quoted, GgufTensorType type, long[] dims)
+    private static long Size(GgufCursor cursor, string quoted, DType type, long[] dims)
     {
         long row = dims.Length > 0 ? dims[0] : 1;
         if (Array.Exists(dims, d => d < 0)) throw cursor.Fail(GgufError.DimOverflow, $"tensor {quoted} has a dimension of {(ulong)dims.First(d => d < 0):N0}; accepted: below 2^63");
-        if (row % type.BlockElements != 0)
-            throw cursor.Fail(GgufError.RowNotMultipleOfBlock, $"tensor {quoted} has rows of {row:N0} elements; accepted for {type.Name}: multiples of {type.BlockElements}");
-        Int128 bytes = (Int128)(row / type.BlockElements) * type.BlockBytes;
+        if (row % type.BlockElements() != 0)
+            throw cursor.Fail(GgufError.RowNotMultipleOfBlock, $"tensor {quoted} has rows of {row:N0} elements; accepted for {type.Name()}: multiples of {type.BlockElements()}");
+        Int128 bytes = (Int128)(row / type.BlockElements()) * type.BlockBytes();
         foreach (long dim in dims.Skip(1))
         {
             bytes *= dim;

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
@@ -7,17 +6,17 @@ namespace Tandem.Models;
 
 /// <summary>
 /// Byte-pair encoding over bytes (Sennrich et al., 2016; Radford et al., 2019): of all pairs in a word the one with the lowest rank is joined, the leftmost
-/// among equals, until none is left. Immutable but for a cache of words; safe for many threads.
+/// among equals, until none is left. <see cref="TokenPath"/> finds the same without merging.
 /// </summary>
 internal sealed class ByteLevelBpe : TokenModel
 {
-    private const int ShortWord = 64;
+    private const int ShortWord = 64, StackBytes = 512;
 
     private readonly Dictionary<string, int> _ids;
     private readonly MergeTable _table;
     private readonly int[] _byteIds = new int[256];
-    private readonly WordCache _cache = new();
     private readonly int[] _lengths;
+    private readonly TokenPath? _path;
 
     /// <summary>Makes a model.</summary>
     /// <param name="vocabulary">Ids of the tokens, written in the byte alphabet.</param>
@@ -39,11 +38,18 @@ internal sealed class ByteLevelBpe : TokenModel
         }
 
         _table = new MergeTable(merges.Count);
+        var pairs = new Merge[merges.Count];
         for (int rank = 0; rank < merges.Count; rank++)
         {
             (string left, string right) = merges[rank];
-            _table.Add(IdOf(left, rank), IdOf(right, rank), rank, IdOf(left + right, rank));
+            pairs[rank] = new Merge(IdOf(left, rank), IdOf(right, rank), rank, IdOf(left + right, rank));
+            _table.Add(pairs[rank].Left, pairs[rank].Right, rank, pairs[rank].Id);
         }
+
+        var bytes = new byte[_lengths.Length][];
+        Array.Fill(bytes, []);
+        foreach ((string token, int id) in vocabulary) bytes[id] = ByteAlphabet.Bytes(token);
+        _path = TokenPath.TryCreate(bytes, _byteIds, _table, pairs);
     }
 
     /// <summary>Ids by token.</summary>
@@ -55,24 +61,23 @@ internal sealed class ByteLevelBpe : TokenModel
     /// <summary>Whether a word that is a token is taken whole.</summary>
     public bool IgnoreMerges { get; }
 
+    /// <summary>Whether words are encoded from left to right; else by merging, with the same result.</summary>
+    public bool HasPath => _path != null;
+
     /// <inheritdoc/>
     public override void Encode(ReadOnlySpan<char> word, List<int> ids, List<ByteRange>? ranges)
     {
+        if (word.IsEmpty) return;
         int first = ids.Count;
-        if (!WordCache.Keeps(word))
-        {
-            Merge(word, ids);
-        }
-        else if (!_cache.TryGet(word, ids))
-        {
-            Merge(word, ids);
-            _cache.Add(word, CollectionsMarshal.AsSpan(ids)[first..]);
-        }
+        EncodeBytes(word, ids);
 
         // A token is as many bytes as it has characters.
         int at = 0;
         for (int i = first; i < ids.Count && ranges != null; i++) ranges.Add(new ByteRange(at, at += _lengths[ids[i]]));
     }
+
+    /// <summary>How many tokens are tried to encode a word from left to right.</summary>
+    public long Steps(string word) => (_path ?? throw new InvalidOperationException("bug: words are encoded by merging")).Encode(Encoding.UTF8.GetBytes(word), []);
 
     /// <inheritdoc/>
     public override void Write(Utf8JsonWriter json)
@@ -108,13 +113,15 @@ internal sealed class ByteLevelBpe : TokenModel
     private int IdOf(string token, int rank) =>
         _ids.TryGetValue(token, out int id) ? id : throw new TandemException($"model.merges[{rank}]: the token '{token}' is not in the vocabulary");
 
-    private void Merge(ReadOnlySpan<char> word, List<int> ids)
+    private void EncodeBytes(ReadOnlySpan<char> word, List<int> ids)
     {
-        int capacity = Encoding.UTF8.GetMaxByteCount(word.Length);
-        byte[]? rented = capacity > 512 ? ArrayPool<byte>.Shared.Rent(capacity) : null;
-        Span<byte> bytes = rented == null ? stackalloc byte[512] : rented;
+        // Twice through a long word costs less than thrice its size in memory.
+        int capacity = word.Length <= ShortWord ? 3 * word.Length : Encoding.UTF8.GetByteCount(word);
+        byte[]? rented = capacity > StackBytes ? ArrayPool<byte>.Shared.Rent(capacity) : null;
+        Span<byte> bytes = rented == null ? stackalloc byte[StackBytes] : rented;
         bytes = bytes[..Encoding.UTF8.GetBytes(word, bytes)];
         if (IgnoreMerges && Whole(bytes) is { } whole) ids.Add(whole);
+        else if (_path != null) _path.Encode(bytes, ids);
         else if (bytes.Length <= ShortWord) MergeShort(bytes, ids);
         else MergeLong(bytes, ids);
         if (rented != null) ArrayPool<byte>.Shared.Return(rented);

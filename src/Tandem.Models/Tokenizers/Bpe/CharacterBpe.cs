@@ -43,7 +43,6 @@ internal sealed class CharacterBpe : TokenModel
     private readonly MergeTable _table;
     private readonly int[] _byteIds;
     private readonly int _unknown = -1;
-    private readonly WordCache _cache = new();
 
     /// <summary>Makes a model.</summary>
     /// <exception cref="TandemException">A merge or the unknown token is not in the vocabulary.</exception>
@@ -72,11 +71,7 @@ internal sealed class CharacterBpe : TokenModel
     /// <inheritdoc/>
     public override void Encode(ReadOnlySpan<char> word, List<int> ids, List<ByteRange>? ranges)
     {
-        bool keep = ranges == null && WordCache.Keeps(word);
-        if (keep && _cache.TryGet(word, ids)) return;
-        int first = ids.Count;
         Merge(_options.Bytes ? Mapped(word) : word, ids, ranges);
-        if (keep) _cache.Add(word, CollectionsMarshal.AsSpan(ids)[first..]);
     }
 
     /// <inheritdoc/>
