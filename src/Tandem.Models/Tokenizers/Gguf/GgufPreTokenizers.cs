@@ -40,14 +40,6 @@ internal static class GgufPreTokenizers
     private static readonly string Gpt2 = Gpt2Pattern.Instance.Source;
     private static readonly string Llama3 = Words(UpToThree), Qwen2 = Words(Number);
 
-    private static readonly SplitPattern[] Own =
-    [
-        new TrailingSpacePattern(),
-        new DigitGroupPattern(@"\p{N}{1,3}(?=(?:\p{N}{3})*(?:\P{N}|$))"),
-        new DigitGroupPattern(@"\d{1,3}(?=(?:\d{3})*\b)"),
-        new DigitGroupPattern(@"(?=(\d{3})+(?!\d))"),
-    ];
-
     private static readonly (string[] Names, GgufPreTokenizer PreTokenizer)[] Known =
     [
         (["default"], new(@"[\p{P}\$\+<=>\^~\|]+", Gpt2, Numbers, "[0-9][0-9][0-9]")),
@@ -100,17 +92,12 @@ internal static class GgufPreTokenizers
     /// <summary>All names, in the order of the table.</summary>
     public static IEnumerable<string> Names => Known.SelectMany(k => k.Names);
 
-    /// <summary>The pre-tokenizer of a name, with its patterns.</summary>
-    /// <exception cref="TandemException">It is not known, or an expression of it is not supported.</exception>
-    public static GgufPreTokenizer Find(string name, string place, out IReadOnlyList<SplitPattern> patterns)
+    /// <summary>The pre-tokenizer of a name.</summary>
+    /// <exception cref="TandemException">It is not known.</exception>
+    public static GgufPreTokenizer Find(string name, string place)
     {
         foreach ((string[] names, GgufPreTokenizer preTokenizer) in Known)
-        {
-            if (!names.Contains(name)) continue;
-            patterns = [.. preTokenizer.Expressions.Select(e => Own.FirstOrDefault(p => p.Source == e) ?? SplitPattern.Find(e, $"{place}: '{name}'"))];
-            return preTokenizer;
-        }
-
+            if (names.Contains(name)) return preTokenizer;
         throw PartJson.Unsupported(place, name, string.Join(", ", Names));
     }
 

@@ -45,7 +45,7 @@ internal static class GgufTokenizer
     private static Tokenizer ByteLevel(GgufVocabulary vocabulary)
     {
         string name = vocabulary.Text("pre") is { Length: > 0 } pre ? pre : "default";
-        GgufPreTokenizer preTokenizer = GgufPreTokenizers.Find(name, Keys + "pre", out IReadOnlyList<SplitPattern> patterns);
+        GgufPreTokenizer preTokenizer = GgufPreTokenizers.Find(name, Keys + "pre");
         (string Left, string Right)[] merges = Merges(vocabulary);
 
         // Special tokens are no words; but where merges name one it takes part in them.
@@ -53,17 +53,11 @@ internal static class GgufTokenizer
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         for (int id = 0; id < vocabulary.Tokens.Count; id++)
             if (vocabulary.Types[id] is not (PieceType.Control or PieceType.Unknown) || named.Contains(vocabulary.Tokens[id])) ids.Add(vocabulary.Tokens[id], id);
-        for (int b = 0; b < 256; b++)
-        {
-            // No UTF-8 has the others.
-            string character = ByteAlphabet.Characters[b].ToString();
-            if (b is not (0xC0 or 0xC1 or >= 0xF5) && !ids.ContainsKey(character)) throw new TandemException($"{Keys}tokens: byte {b} ('{character}') has no token, wanted one for each byte of UTF-8");
-        }
-
+        if (ByteLevelBpe.FirstMissing(ids) is { } missing) throw new TandemException($"{Keys}tokens: byte {missing} ('{ByteAlphabet.Characters[missing]}') has no token, wanted one for each byte of ordinary text");
         return new Tokenizer(new ByteLevelBpe(ids, merges, preTokenizer.IgnoreMerges), new TokenizerParts
         {
             AddedTokens = vocabulary.AddedTokens(name),
-            PreTokenizer = new PatternSequence(patterns),
+            PreTokenizer = PatternSequence.Make(preTokenizer.Expressions, $"{Keys}pre: '{name}'"),
             PostProcessor = BosEosTemplate.Make(
                 vocabulary.Added("add_bos_token", preTokenizer.AddBos, "bos"),
                 vocabulary.Added("add_eos_token", false, "eos"),

@@ -1,53 +1,28 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Tandem.Models;
 
 /// <summary>
-/// Patterns that cut one after another, each the pieces of the one before, for a model over bytes: in <c>tokenizer.json</c> a sequence of Splits and ByteLevel.
+/// Expressions that cut one after another, each the pieces of the one before, for a model over bytes: what a <c>tokenizer.json</c> has as a sequence of Splits
+/// and ByteLevel.
 /// </summary>
-internal sealed class PatternSequence(IReadOnlyList<SplitPattern> patterns) : PreTokenizer
+internal static class PatternSequence
 {
-    private static readonly JsonEncodedText Isolated = JsonEncodedText.Encode(nameof(SplitBehavior.Isolated));
-
-    /// <inheritdoc/>
-    public override bool TakesBytes => true;
-
-    /// <inheritdoc/>
-    public override AlignedText Apply(AlignedText text, List<Piece> pieces)
+    /// <summary>Makes the pre-tokenizer.</summary>
+    /// <exception cref="TandemException">An expression is malformed, or has what is not supported.</exception>
+    public static PreTokenizer Make(IReadOnlyList<string> expressions, string place)
     {
-        foreach (SplitPattern pattern in patterns)
+        var parts = new JsonArray();
+        foreach (string expression in expressions)
         {
-            int end = pieces.Count;
-            for (int i = 0; i < end; i++) pattern.Cut(text.Text, pieces[i], pieces);
-            pieces.RemoveRange(0, end);
+            JsonNode split = new JsonObject { ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = expression }, ["behavior"] = nameof(SplitBehavior.Isolated), ["invert"] = false };
+            parts.Add(split);
         }
 
-        return text;
+        JsonNode bytes = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = false };
+        parts.Add(bytes);
+        using JsonDocument json = JsonDocument.Parse(new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = parts }.ToJsonString());
+        return PreTokenizer.Read(json.RootElement, place)!;
     }
-
-    /// <inheritdoc/>
-    public override void Write(Utf8JsonWriter json)
-    {
-        json.WriteStartObject();
-        json.WriteString("type", "Sequence");
-        json.WriteStartArray("pretokenizers");
-        foreach (SplitPattern pattern in patterns)
-        {
-            json.WriteStartObject();
-            json.WriteString("type", "Split");
-            json.WriteStartObject("pattern");
-            json.WriteString("Regex", pattern.Source);
-            json.WriteEndObject();
-            json.WriteString("behavior", Isolated);
-            json.WriteBoolean("invert", false);
-            json.WriteEndObject();
-        }
-
-        ByteLevelPreTokenizer.WriteByteLevel(json, addPrefixSpace: false, trimOffsets: true, useRegex: false);
-        json.WriteEndArray();
-        json.WriteEndObject();
-    }
-
-    /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces) => throw new InvalidOperationException("bug: the patterns of a sequence cut");
 }

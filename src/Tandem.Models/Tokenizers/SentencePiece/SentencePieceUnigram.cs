@@ -85,19 +85,15 @@ internal sealed class SentencePieceUnigram : TokenModel
                 single |= end - at == length;
             }
 
-            if (!single)
-            {
-                double sum = _single ? (float)sums[at] + _unknownScore : sums[at] + _unknownScore;
-                Offer(sum, at, at + length, _pieces.Unknown, sums, starts, pieces);
-            }
-
+            if (!single) Offer(sums[at] + _unknownScore, at, at + length, _pieces.Unknown, sums, starts, pieces);
             at += length;
         }
     }
 
     private void Offer(double sum, int start, int end, int id, Span<double> sums, Span<int> starts, Span<int> pieces)
     {
-        if (starts[end] < 0 || sum > sums[end]) (sums[end], starts[end], pieces[end]) = (_single ? (float)sum : sum, start, id);
+        if (_single) sum = (float)sum;
+        if (starts[end] < 0 || sum > sums[end]) (sums[end], starts[end], pieces[end]) = (sum, start, id);
     }
 
     private void Emit(ReadOnlySpan<char> word, Span<int> starts, Span<int> pieces, List<int> ids, List<ByteRange>? ranges)
