@@ -1,0 +1,269 @@
+using System.Diagnostics;
+using System.Numerics;
+
+namespace Tandem;
+
+/// <summary>What the encoder of an IQ type has chosen for a block of 256.</summary>
+internal sealed class CodebookChoice
+{
+    /// <summary>The block's scale, as binary16 holds it.</summary>
+    public float D;
+
+    /// <summary>Integer scales of the sub-blocks.</summary>
+    public readonly int[] Scales = new int[16];
+
+    /// <summary>Which table each sub-block uses.</summary>
+    public readonly int[] Tables = new int[16];
+
+    /// <summary>Numbers of the points.</summary>
+    public readonly int[] Numbers = new int[64];
+
+    /// <summary>For each eight elements, lowest bit first, which are negative.</summary>
+    public readonly byte[] Signs = new byte[32];
+
+    /// <summary>The weighted square of the error, without what does not depend on the choice.</summary>
+    public double Cost;
+
+    /// <summary>All zero: the first points, times a scale of nothing.</summary>
+    public void Clear()
+    {
+        D = 0;
+        Cost = 0;
+        Array.Clear(Scales);
+        Array.Clear(Tables);
+        Array.Clear(Numbers);
+        Array.Clear(Signs);
+    }
+}
+
+/// <summary>
+/// The encoder of IQ types. Every sub-block's cost is found at a row of scales, with the best point of all for each group at each; from these costs follows the block's scale whose
+/// odd multiples cost least; then points are chosen at the multiples themselves, the block's scale is fitted to them by least squares, and points are chosen once more.
+/// Exhaustive in points, and in scales as fine as the row.
+/// </summary>
+internal sealed class CodebookBlocks
+{
+    // The row of scales: the sub-block's root mean square over that of all points, times these.
+    private const int Steps = 16;
+    private const float Lowest = 0.5f;
+    private const float Ratio = 1.09f;
+
+    // How far the largest sub-block's scale may lie from the largest multiple.
+    private const int Stretches = 28;
+    private const float LeastStretch = 0.5f;
+    private const float StretchRatio = 1.035f;
+
+    [ThreadStatic]
+    private static CodebookBlocks? _instance;
+
+    private readonly float[] _a = new float[4096], _b = new float[4096];
+    private readonly float[] _magnitudes = new float[256], _costs = new float[16 * Steps], _first = new float[16];
+    private readonly float[] _least = new float[16];
+    private readonly int[] _trial = new int[8 * 3];
+    private CodebookChoice _best = new(), _next = new();
+
+    /// <summary>Chooses scales, points and signs for 256 values. The result is valid until the thread's next call.</summary>
+    public static CodebookChoice Choose(CodebookFormat format, ReadOnlySpan<float> values, ReadOnlySpan<float> weights) =>
+        (_instance ??= new CodebookBlocks()).Search(format, values, weights.IsEmpty ? EqualWeights.Of(256) : weights);
+
+    private CodebookChoice Search(CodebookFormat format, ReadOnlySpan<float> values, ReadOnlySpan<float> weights)
+    {
+        SetSigns(format.Signs, values, weights);
+        for (int sub = 0; sub < format.SubBlocks; sub++) FindCosts(format, weights, sub);
+        float d = SymmetricBlocks.Round(ChooseUnit(format) / format.Unit);
+        if (d == 0)
+        {
+            _best.Clear();
+            return _best;
+        }
+
+        ChoosePoints(format, weights, d, _best);
+        float fitted = SymmetricBlocks.Round(d * LeastSquares(format, weights, _best));
+        if (fitted == 0) return _best;
+        ChoosePoints(format, weights, fitted, _next);
+        if (_next.Cost < _best.Cost) (_best, _next) = (_next, _best);
+        return _best;
+    }
+
+    // Magnitudes to be matched by points. Where signs must be even and are not, the value whose change of sign costs least changes it: its magnitude counts as negative.
+    private void SetSigns(SignRule rule, ReadOnlySpan<float> values, ReadOnlySpan<float> weights)
+    {
+        if (rule == SignRule.InPoints)
+        {
+            values.CopyTo(_magnitudes);
+            return;
+        }
+
+        for (int group = 0; group < 32; group++)
+        {
+            int signs = 0, cheapest = 0;
+            float least = float.PositiveInfinity;
+            for (int j = 0; j < 8; j++)
+            {
+                float value = values[(8 * group) + j], cost = weights[(8 * group) + j] * value * value;
+                if (value < 0) signs |= 1 << j;
+                if (cost < least) (least, cheapest) = (cost, j);
+                _magnitudes[(8 * group) + j] = MathF.Abs(value);
+            }
+
+            if (rule == SignRule.Even && (BitOperations.PopCount((uint)signs) & 1) != 0)
+            {
+                signs ^= 1 << cheapest;
+                _magnitudes[(8 * group) + cheapest] = -_magnitudes[(8 * group) + cheapest];
+            }
+
+            _best.Signs[group] = _next.Signs[group] = (byte)signs;
+        }
+    }
+
+    // A sub-block's cost at its row of scales.
+    private void FindCosts(CodebookFormat format, ReadOnlySpan<float> weights, int sub)
+    {
+        Span<float> costs = _costs.AsSpan(sub * Steps, Steps), scales = stackalloc float[Steps], here = stackalloc float[Steps];
+        ReadOnlySpan<float> x = _magnitudes.AsSpan(sub * format.SubBlock, format.SubBlock), w = weights.Slice(sub * format.SubBlock, format.SubBlock);
+        double square = 0, total = 0;
+        for (int i = 0; i < x.Length; i++)
+        {
+            square += (double)w[i] * x[i] * x[i];
+            total += w[i];
+        }
+
+        _first[sub] = Lowest * (float)Math.Sqrt(square / total) / format.Tables[0].RootMeanSquare;
+        scales[0] = _first[sub];
+        for (int i = 1; i < Steps; i++) scales[i] = scales[i - 1] * Ratio;
+        costs.Fill(float.PositiveInfinity);
+        foreach (PointTable table in format.Tables)
+        {
+            here.Clear();
+            for (int at = 0; at < x.Length; at += table.Dim)
+            {
+                table.Prepare(x.Slice(at, table.Dim), w.Slice(at, table.Dim), _a, _b);
+                table.AddCosts(_a, _b, scales, here);
+            }
+
+            for (int i = 0; i < Steps; i++) costs[i] = MathF.Min(costs[i], here[i]);
+        }
+    }
+
+    // The block's scale times the unit: of a row of candidates around the largest sub-block's best scale, the one whose odd multiples cost least by the costs that are known.
+    private float ChooseUnit(CodebookFormat format)
+    {
+        float largest = 0;
+        Span<float> wanted = stackalloc float[format.SubBlocks];
+        for (int sub = 0; sub < wanted.Length; sub++)
+        {
+            ReadOnlySpan<float> costs = _costs.AsSpan(sub * Steps, Steps);
+            int best = 0;
+            for (int i = 1; i < Steps; i++)
+            {
+                if (costs[i] < costs[best]) best = i;
+            }
+
+            wanted[sub] = _first[sub] * MathF.Pow(Ratio, best);
+            largest = MathF.Max(largest, wanted[sub]);
+        }
+
+        float unit = largest / ((2 * format.ScaleCount) - 1) * LeastStretch, chosen = 0;
+        double least = double.PositiveInfinity;
+        for (int i = 0; i < Stretches && unit > 0; i++, unit *= StretchRatio)
+        {
+            double total = 0;
+            for (int sub = 0; sub < wanted.Length; sub++)
+            {
+                int below = Math.Clamp((int)((wanted[sub] / unit - 1) / 2), 0, format.ScaleCount - 1), above = Math.Min(below + 1, format.ScaleCount - 1);
+                total += MathF.Min(CostAt(sub, unit * ((2 * below) + 1)), CostAt(sub, unit * ((2 * above) + 1)));
+            }
+
+            if (total < least) (least, chosen) = (total, unit);
+        }
+
+        return chosen;
+    }
+
+    // Between known scales linear; below them towards 0, where nothing is gained; above them as if no point but the last scale's were left.
+    private float CostAt(int sub, float scale)
+    {
+        ReadOnlySpan<float> costs = _costs.AsSpan(sub * Steps, Steps);
+        float first = _first[sub];
+        if (first == 0) return 0;
+        if (scale <= first) return costs[0] * scale / first;
+        float place = MathF.Log(scale / first) * (1 / 0.0861777f);
+        int step = (int)place;
+        if (step >= Steps - 1)
+        {
+            float last = first * MathF.Pow(Ratio, Steps - 1), beyond = (scale - last) / last;
+            return costs[^1] + (MathF.Abs(costs[^1]) * beyond * (1 + beyond));
+        }
+
+        return costs[step] + ((costs[step + 1] - costs[step]) * (place - step));
+    }
+
+    // The best multiple and its points for each sub-block.
+    private void ChoosePoints(CodebookFormat format, ReadOnlySpan<float> weights, float d, CodebookChoice choice)
+    {
+        choice.D = d;
+        choice.Cost = 0;
+        int groups = format.SubBlock / format.Dim;
+        Span<float> costs = stackalloc float[3];
+        for (int sub = 0; sub < format.SubBlocks; sub++)
+        {
+            int middle = Math.Clamp(NearestScale(format, sub, d), 1, format.ScaleCount - 2), offset = sub * format.SubBlock;
+            float least = float.PositiveInfinity;
+            for (int which = 0; which < format.Tables.Length; which++)
+            {
+                PointTable table = format.Tables[which];
+                costs.Clear();
+                for (int group = 0; group < groups; group++)
+                {
+                    int at = offset + (group * table.Dim);
+                    table.Prepare(_magnitudes.AsSpan(at, table.Dim), weights.Slice(at, table.Dim), _a, _b);
+                    for (int i = 0; i < 3; i++)
+                    {
+                        _trial[(8 * i) + group] = table.Best(_a, _b, d * format.Unit * ((2 * (middle + i)) - 1), out float cost);
+                        costs[i] += cost;
+                    }
+                }
+
+                for (int i = 0; i < 3; i++)
+                {
+                    if (!(costs[i] < least)) continue;
+                    (least, choice.Scales[sub], choice.Tables[sub]) = (costs[i], middle + i - 1, which);
+                    _trial.AsSpan(8 * i, groups).CopyTo(choice.Numbers.AsSpan(sub * groups));
+                }
+            }
+
+            Debug.Assert(float.IsFinite(least));
+            choice.Cost += least;
+        }
+    }
+
+    // The multiple that costs least by what is known.
+    private int NearestScale(CodebookFormat format, int sub, float d)
+    {
+        int best = 0;
+        float least = float.PositiveInfinity;
+        for (int scale = 0; scale < format.ScaleCount; scale++)
+        {
+            float cost = CostAt(sub, d * format.Unit * ((2 * scale) + 1));
+            if (cost < least) (least, best) = (cost, scale);
+        }
+
+        return best;
+    }
+
+    // The factor that the block's scale should have for the chosen points.
+    private float LeastSquares(CodebookFormat format, ReadOnlySpan<float> weights, CodebookChoice choice)
+    {
+        double cross = 0, square = 0;
+        for (int i = 0; i < 256; i++)
+        {
+            int sub = i / format.SubBlock;
+            double value = (double)choice.D * format.Unit * ((2 * choice.Scales[sub]) + 1)
+                * format.Tables[choice.Tables[sub]].Value(choice.Numbers[i / format.Dim], i % format.Dim);
+            cross += weights[i] * value * _magnitudes[i];
+            square += weights[i] * value * value;
+        }
+
+        return square > 0 ? (float)(cross / square) : 0;
+    }
+}
