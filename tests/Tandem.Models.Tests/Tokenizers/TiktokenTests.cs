@@ -66,6 +66,22 @@ public sealed class TiktokenTests : IDisposable
         });
     }
 
+    [Theory]
+    [InlineData(@"\p{L}+|\s+(?!\S)|\s+", @"\p{L}+|\s+(?!\S)|\s+")]
+    [InlineData(@"\p{N}{1,3}+|\s++$|[$]", @"(?>\p{N}{1,3})|\s++\z|[$]")]
+    [InlineData(@"(?:ab[\]x]){2}+c\$", @"(?>(?:ab[\]x]){2})c\$")]
+    [InlineData(@"a[bc]{1,2}+", @"a(?>[bc]{1,2})")]
+    [InlineData(@"{1}+(", @"(?>{1})(")]
+    public void Expressions_are_translated_where_the_dialects_differ(string pattern, string expected) => Assert.Equal(expected, TiktokenPattern.Translate(pattern));
+
+    [Fact]
+    public void The_present_expression_of_cl100k_cuts_as_the_one_before()
+    {
+        byte[]?[] ranks = TiktokenFile.Load(Path.Combine(Goldens, "cl100k_style.tiktoken"));
+        const string Present = @"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s";
+        Check(TiktokenTokenizer.Make(ranks, Present, new Dictionary<string, int> { ["<|endoftext|>"] = 600, ["<|fim_prefix|>"] = 601 }, "pattern"));
+    }
+
     [Fact]
     public void Known_names_need_no_pattern_and_others_say_what_was_looked_for()
     {

@@ -29,7 +29,7 @@ internal static class TiktokenTokenizer
         return new Tokenizer(new ByteLevelBpe(vocabulary, Merges(ranks), ignoreMerges: true), new TokenizerParts
         {
             AddedTokens = [.. special.OrderBy(s => s.Value).Select(s => new AddedToken(s.Value, s.Key) { Special = true })],
-            PreTokenizer = PatternSequence.Make([pattern], place),
+            PreTokenizer = PatternSequence.Make([TiktokenPattern.Translate(pattern)], place),
         });
     }
 
