@@ -111,7 +111,11 @@ internal sealed class TokenizerFolder
         bool strip = PartJson.IsNull(_config, "strip_accents") ? lower : PartJson.Bool(_config, ConfigName, "strip_accents", lower);
         JsonObject normalizer = new()
         {
-            ["type"] = "BertNormalizer", ["clean_text"] = true, ["handle_chinese_chars"] = PartJson.Bool(_config, ConfigName, "tokenize_chinese_chars", true), ["strip_accents"] = strip, ["lowercase"] = lower,
+            ["type"] = "BertNormalizer",
+            ["clean_text"] = true,
+            ["handle_chinese_chars"] = PartJson.Bool(_config, ConfigName, "tokenize_chinese_chars", true),
+            ["strip_accents"] = strip,
+            ["lowercase"] = lower,
         };
         return Parts(ids, new JsonObject
         {
@@ -143,7 +147,11 @@ internal sealed class TokenizerFolder
             if (!ids.TryGetValue(cls, out int clsId) || !ids.TryGetValue(sep, out int sepId)) throw new TandemException($"vocab.json: there is no '{cls}' or no '{sep}'");
             parts["post_processor"] = new JsonObject
             {
-                ["type"] = "RobertaProcessing", ["sep"] = new JsonArray(sep, sepId), ["cls"] = new JsonArray(cls, clsId), ["trim_offsets"] = true, ["add_prefix_space"] = prefix,
+                ["type"] = "RobertaProcessing",
+                ["sep"] = new JsonArray(sep, sepId),
+                ["cls"] = new JsonArray(cls, clsId),
+                ["trim_offsets"] = true,
+                ["add_prefix_space"] = prefix,
             };
         }
 
@@ -166,7 +174,13 @@ internal sealed class TokenizerFolder
         {
             JsonNode node = new JsonObject
             {
-                ["id"] = token.Id, ["content"] = token.Content, ["single_word"] = token.SingleWord, ["lstrip"] = token.LeftStrip, ["rstrip"] = token.RightStrip, ["normalized"] = token.Normalized, ["special"] = token.Special,
+                ["id"] = token.Id,
+                ["content"] = token.Content,
+                ["single_word"] = token.SingleWord,
+                ["lstrip"] = token.LeftStrip,
+                ["rstrip"] = token.RightStrip,
+                ["normalized"] = token.Normalized,
+                ["special"] = token.Special,
             };
             added.Add(node);
         }

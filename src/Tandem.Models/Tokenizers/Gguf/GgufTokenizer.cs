@@ -111,7 +111,11 @@ internal static class GgufTokenizer
         bool lower = vocabulary.Flag("normalizer.lowercase", true);
         JsonObject normalizer = new()
         {
-            ["type"] = "BertNormalizer", ["clean_text"] = true, ["handle_chinese_chars"] = true, ["strip_accents"] = vocabulary.Flag("normalizer.strip_accents", lower), ["lowercase"] = lower,
+            ["type"] = "BertNormalizer",
+            ["clean_text"] = true,
+            ["handle_chinese_chars"] = true,
+            ["strip_accents"] = vocabulary.Flag("normalizer.strip_accents", lower),
+            ["lowercase"] = lower,
         };
         return new Tokenizer(new WordPieceModel(ids, vocabulary.Tokens[Unknown(vocabulary, 100)], "##", LongestWord), new TokenizerParts
         {
