@@ -154,9 +154,12 @@ public sealed partial class Tokenizer
             while (atByte + size <= ranges[i].Start) Advance(word.Text);
             int start = at;
             while (atByte + size < ranges[i].End) Advance(word.Text);
+
+            // An empty range stands for nothing, at the start of its character.
+            bool empty = ranges[i].End == ranges[i].Start;
             int end = at + length;
             string text = ids[i] == Model.SurfaceId ? word.Text[start..end].ToString() : TokenText(ids[i]);
-            tokens.Add(new EncodedToken(ids[i], text, word.StartOf(start), word.EndOf(end - 1), 0, 0));
+            tokens.Add(new EncodedToken(ids[i], text, word.StartOf(start), empty ? word.StartOf(start) : word.EndOf(end - 1), 0, 0));
         }
 
         void Advance(ReadOnlySpan<char> text)

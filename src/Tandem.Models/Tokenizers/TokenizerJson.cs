@@ -18,18 +18,31 @@ public static class TokenizerJson
     public static Tokenizer Load(string path)
     {
         using JsonDocument document = BoundedJson.ReadFile(path, MaxFileBytes);
+        return Read(document, path);
+    }
+
+    /// <summary>Writes a tokenizer, beside its place first.</summary>
+    public static void Save(Tokenizer tokenizer, string path) => AtomicFile.WriteAllBytes(path, Write(tokenizer));
+
+    /// <summary>Reads a tokenizer from the bytes of such a file.</summary>
+    /// <exception cref="TandemException">They are malformed, or of another kind.</exception>
+    internal static Tokenizer Parse(ReadOnlyMemory<byte> utf8, string place)
+    {
+        using JsonDocument document = BoundedJson.Parse(utf8, place);
+        return Read(document, place);
+    }
+
+    private static Tokenizer Read(JsonDocument document, string place)
+    {
         try
         {
             return Read(document.RootElement);
         }
         catch (TandemException e)
         {
-            throw new TandemException($"{path}: {e.Message}", e);
+            throw new TandemException($"{place}: {e.Message}", e);
         }
     }
-
-    /// <summary>Writes a tokenizer, beside its place first.</summary>
-    public static void Save(Tokenizer tokenizer, string path) => AtomicFile.WriteAllBytes(path, Write(tokenizer));
 
     private static Tokenizer Read(JsonElement root)
     {
