@@ -16,6 +16,11 @@ internal abstract class PreTokenizer
     /// <summary>Whether the words go to the model as bytes.</summary>
     public virtual bool TakesBytes => false;
 
+    /// <summary>Words that would go to the model as bytes are written in the byte alphabet instead, for models of characters.</summary>
+    public virtual void WriteBytes()
+    {
+    }
+
     /// <summary>Cuts each piece of a text in place; a part that changes the text gives the one that the pieces are of then.</summary>
     public virtual AlignedText Apply(AlignedText text, List<Piece> pieces)
     {

@@ -9,11 +9,17 @@ internal sealed class SequencePreTokenizer : PreTokenizer
     public SequencePreTokenizer(PreTokenizer[] parts)
     {
         _parts = parts;
-        foreach (ByteLevelPreTokenizer part in parts.SkipLast(1).OfType<ByteLevelPreTokenizer>()) part.WritesBytes = true;
+        foreach (ByteLevelPreTokenizer part in parts.SkipLast(1).OfType<ByteLevelPreTokenizer>()) part.WriteBytes();
     }
 
     /// <inheritdoc/>
     public override bool TakesBytes => _parts.Any(p => p.TakesBytes);
+
+    /// <inheritdoc/>
+    public override void WriteBytes()
+    {
+        foreach (PreTokenizer part in _parts) part.WriteBytes();
+    }
 
     /// <inheritdoc/>
     public override AlignedText Apply(AlignedText text, List<Piece> pieces)
