@@ -7,6 +7,13 @@ internal static class PartJson
 {
     private const int MaxId = (1 << 22) - 1;
 
+    /// <summary>A part given as JSON.</summary>
+    public static JsonElement Of(string json)
+    {
+        using JsonDocument document = JsonDocument.Parse(json);
+        return document.RootElement.Clone();
+    }
+
     /// <summary>The <c>type</c> of a part.</summary>
     public static string Type(JsonElement part, string place) =>
         part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out JsonElement type) && type.ValueKind == JsonValueKind.String
