@@ -51,12 +51,38 @@ internal sealed class TemplateFunction : TemplateValue
 
     public string Name { get; }
 
+    /// <summary>
+    /// Whether a text that it returns says rightly which of its characters came from the input. Of any other function a text counts as input wherever an argument is or may hold input.
+    /// Texts inside lists that functions make must say so themselves.
+    /// </summary>
+    public bool KeepsOrigin { get; init; }
+
     internal override string TypeName => "function";
 
     public TemplateValue Invoke(TemplateEvaluator evaluator, CallArguments arguments)
     {
-        if (_variadic is not null)
-            return _variadic(evaluator, arguments);
+        TemplateValue result = _variadic is not null ? _variadic(evaluator, arguments) : Run(evaluator, arguments);
+        return !KeepsOrigin && result is StringValue { Input: null, Text.Length: > 0 } text ? WithOrigin(text, arguments) : result;
+    }
+
+    private static StringValue WithOrigin(StringValue text, CallArguments arguments)
+    {
+        bool mayHoldInput = arguments.Named.Exists(x => MayHoldInput(x.Value));
+        foreach (TemplateValue argument in arguments.Positional)
+        {
+            if (ReferenceEquals(argument, text))
+                return text;
+            mayHoldInput |= MayHoldInput(argument);
+        }
+
+        return mayHoldInput ? new StringValue(text.Text, text.Safe, text.Spans, StringValue.Whole) : text;
+    }
+
+    private static bool MayHoldInput(TemplateValue value) =>
+        value is StringValue text ? text.Input is not null : value is not (IntValue or FloatValue or BoolValue or NoneValue or UndefinedValue or RangeValue);
+
+    private TemplateValue Run(TemplateEvaluator evaluator, CallArguments arguments)
+    {
         if (arguments.Positional.Count > _parameters.Length)
             throw TemplateFault.Type($"{Name}() takes {_parameters.Length} positional arguments but {arguments.Positional.Count} were given");
         var values = new TemplateValue?[_parameters.Length];
@@ -100,7 +126,7 @@ internal sealed class MethodValue(TemplateValue self, TemplateFunction function)
     /// <summary>Methods of a text that is marked safe give texts that are.</summary>
     private static TemplateValue Marked(TemplateValue value) => value switch
     {
-        StringValue text => new StringValue(text.Text, safe: true),
+        StringValue text => new StringValue(text.Text, safe: true, input: text.Input),
         ListValue list => new ListValue([.. list.Items.Select(Marked)]),
         TupleValue tuple => new TupleValue([.. tuple.Items.Select(Marked)]),
         _ => value,

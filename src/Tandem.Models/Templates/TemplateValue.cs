@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Text;
 using System.Text.Json;
 
 namespace Tandem.Models;
@@ -22,8 +23,8 @@ public abstract class TemplateValue
     /// <summary>Whether the value counts as true.</summary>
     internal virtual bool Truth => true;
 
-    /// <summary>A text.</summary>
-    public static implicit operator TemplateValue(string text) => new StringValue(text);
+    /// <summary>A text from outside: control tokens in it are never parsed.</summary>
+    public static implicit operator TemplateValue(string text) => new StringValue(text, input: StringValue.Whole);
 
     /// <summary>True or False.</summary>
     public static implicit operator TemplateValue(bool value) => BoolValue.Of(value);
@@ -34,8 +35,11 @@ public abstract class TemplateValue
     /// <summary>A floating-point number.</summary>
     public static implicit operator TemplateValue(double value) => new FloatValue(value);
 
-    /// <summary>A text.</summary>
+    /// <summary>A text from outside: control tokens in it are never parsed.</summary>
     public static TemplateValue FromString(string text) => text;
+
+    /// <summary>A text that is trusted as the template itself is: control tokens in it are parsed.</summary>
+    public static TemplateValue FromTrusted(string text) => new StringValue(text);
 
     /// <summary>True or False.</summary>
     public static TemplateValue FromBoolean(bool value) => value;
@@ -54,7 +58,7 @@ public abstract class TemplateValue
     {
         var dict = new DictValue();
         foreach ((string key, TemplateValue value) in items)
-            dict.Items[new StringValue(key)] = value;
+            dict.Items[new StringValue(key, input: StringValue.Whole)] = value;
         return dict;
     }
 
@@ -68,7 +72,7 @@ public abstract class TemplateValue
             case JsonValueKind.Array:
                 return List(json.EnumerateArray().Select(FromJson));
             case JsonValueKind.String:
-                return new StringValue(json.GetString()!);
+                return FromString(json.GetString()!);
             case JsonValueKind.Number:
                 string raw = json.GetRawText();
                 return raw.AsSpan().IndexOfAny(".eE") < 0 ? IntValue.Of(PythonNumbers.ParseInteger(raw)) : new FloatValue(json.GetDouble());
@@ -138,17 +142,30 @@ internal sealed class FloatValue(double value) : TemplateValue
     internal override bool Truth => Value != 0;
 }
 
-/// <summary>A text; <see cref="Safe"/> when it was escaped or marked safe, <see cref="Spans"/> when parts of it were written inside generation blocks.</summary>
-internal sealed class StringValue(string text, bool safe = false, GenerationSpan[]? spans = null) : TemplateValue
+/// <summary>
+/// A text; <see cref="Safe"/> when it was escaped or marked safe, <see cref="Spans"/> when parts of it were written inside generation blocks, <see cref="Input"/> when characters of it
+/// came from the input.
+/// </summary>
+internal sealed class StringValue(string text, bool safe = false, TextSpan[]? spans = null, TextSpan[]? input = null) : TemplateValue
 {
     public static readonly StringValue Empty = new("");
+
+    /// <summary>Stands for all characters, so that a text from the input costs no list.</summary>
+    public static readonly TextSpan[] Whole = [new(0, int.MaxValue)];
+
     private int _codePoints = -1;
 
     public string Text { get; } = text;
 
     public bool Safe { get; } = safe;
 
-    public GenerationSpan[]? Spans { get; } = spans;
+    public TextSpan[]? Spans { get; } = spans;
+
+    /// <summary>Which characters came from the input; null for none, <see cref="Whole"/> for all.</summary>
+    public TextSpan[]? Input { get; } = input;
+
+    /// <summary>Whether all characters came from the input.</summary>
+    public bool IsWhole => ReferenceEquals(Input, Whole);
 
     /// <summary>Length in code points, as Python counts.</summary>
     public int Length
@@ -164,6 +181,24 @@ internal sealed class StringValue(string text, bool safe = false, GenerationSpan
     internal override string TypeName => Safe ? "Markup" : "str";
 
     internal override bool Truth => Text.Length > 0;
+
+    /// <summary>A part, with what is known of its characters.</summary>
+    public StringValue Part(int start, int end)
+    {
+        if (start == 0 && end == Text.Length && !Safe && Spans is null)
+            return this;
+        return start >= end ? Empty : new StringValue(Text[start..end], input: TemplateText.InputOf(this, start, end));
+    }
+
+    /// <summary>A text made of this one in a way that does not keep places: input if any of it is.</summary>
+    public StringValue Made(string text, bool safe = false) => new(text, safe, input: Input is null ? null : Whole);
+
+    /// <summary>A text made character by character.</summary>
+    public StringValue Mapped(Func<string, string> map, bool safe = false)
+    {
+        string text = map(Text);
+        return text.Length == Text.Length && Ascii.IsValid(Text) ? new StringValue(text, safe, input: Input) : Made(text, safe);
+    }
 }
 
 /// <summary>Bytes, which only <c>encode</c> makes.</summary>
