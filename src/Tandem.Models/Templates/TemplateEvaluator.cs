@@ -113,7 +113,7 @@ internal sealed partial class TemplateEvaluator
                 return With(with, scope);
             case CallBlockStatement call:
                 CallArguments arguments = Arguments(call.Call.Arguments, scope);
-                arguments.Named.Add(new("caller", new MacroValue(call.Caller, scope)));
+                arguments = new CallArguments(arguments.Positional, [.. arguments.Named, new("caller", new MacroValue(call.Caller, scope))]);
                 Print(Call(Evaluate(call.Call.Target, scope), arguments));
                 return Flow.Normal;
             case FilterBlockStatement filter:
@@ -159,11 +159,13 @@ internal sealed partial class TemplateEvaluator
     {
         var loop = new LoopValue(statement.Test is null ? items : Filtered(statement, items, scope), statement, scope, depth);
         bool any = false;
+        var inner = new TemplateScope(scope);
         while (loop.Next(out TemplateValue item))
         {
             Budget.Charge(1);
             Position = statement.Position;
-            var inner = new TemplateScope(scope);
+            if (inner.IsCaptured) inner = new TemplateScope(scope);
+            else inner.Clear();
             inner.Set("loop", loop);
             Assign(statement.Target, item, inner);
             Flow flow = Execute(statement.Body, inner);

@@ -134,11 +134,18 @@ internal sealed class MethodValue(TemplateValue self, TemplateFunction function)
 }
 
 /// <summary>A macro and the scope that it was defined in.</summary>
-internal sealed class MacroValue(MacroStatement statement, TemplateScope scope) : TemplateValue
+internal sealed class MacroValue : TemplateValue
 {
-    public MacroStatement Statement { get; } = statement;
+    public MacroValue(MacroStatement statement, TemplateScope scope)
+    {
+        Statement = statement;
+        Scope = scope;
+        scope.Capture();
+    }
 
-    public TemplateScope Scope { get; } = scope;
+    public MacroStatement Statement { get; }
+
+    public TemplateScope Scope { get; }
 
     internal override string TypeName => "Macro";
 }
@@ -151,23 +158,81 @@ internal sealed class BlockValue(BlockStatement statement) : TemplateValue
     internal override string TypeName => "BlockReference";
 }
 
-/// <summary>The names of one body, inside those of the bodies around it.</summary>
+/// <summary>The names of one body, inside those of the bodies around it: a few in a list, many in a dictionary.</summary>
 internal sealed class TemplateScope(TemplateScope? parent)
 {
+    private const int MostListed = 8;
+
+    private KeyValuePair<string, TemplateValue>[] _listed = [];
+    private int _count;
     private Dictionary<string, TemplateValue>? _names;
+
+    /// <summary>Whether a macro keeps the scope beyond its body.</summary>
+    public bool IsCaptured { get; private set; }
+
+    private TemplateScope? Parent { get; } = parent;
 
     public TemplateValue? Find(string name)
     {
         for (TemplateScope? scope = this; scope is not null; scope = scope.Parent)
         {
-            if (scope._names is not null && scope._names.TryGetValue(name, out TemplateValue? value))
-                return value;
+            if (scope._names is not null)
+            {
+                if (scope._names.TryGetValue(name, out TemplateValue? value))
+                    return value;
+            }
+            else if (scope.IndexOf(name) is var index and >= 0)
+            {
+                return scope._listed[index].Value;
+            }
         }
 
         return null;
     }
 
-    public void Set(string name, TemplateValue value) => (_names ??= [])[name] = value;
+    public void Set(string name, TemplateValue value)
+    {
+        if (_names is not null)
+        {
+            _names[name] = value;
+            return;
+        }
 
-    private TemplateScope? Parent { get; } = parent;
+        int index = IndexOf(name);
+        if (index < 0 && _count == MostListed)
+        {
+            _names = new Dictionary<string, TemplateValue>(_listed, StringComparer.Ordinal) { [name] = value };
+            return;
+        }
+
+        if (index < 0 && _count == _listed.Length)
+            Array.Resize(ref _listed, Math.Max(2, 2 * _count));
+        _listed[index < 0 ? _count++ : index] = new(name, value);
+    }
+
+    /// <summary>Forgets all names, for the next round of a loop.</summary>
+    public void Clear()
+    {
+        _names = null;
+        _listed.AsSpan(0, _count).Clear();
+        _count = 0;
+    }
+
+    /// <summary>Keeps this scope and those around it as they are.</summary>
+    public void Capture()
+    {
+        for (TemplateScope? scope = this; scope is { IsCaptured: false }; scope = scope.Parent)
+            scope.IsCaptured = true;
+    }
+
+    private int IndexOf(string name)
+    {
+        for (int i = 0; i < _count; i++)
+        {
+            if (_listed[i].Key == name)
+                return i;
+        }
+
+        return -1;
+    }
 }

@@ -113,7 +113,8 @@ internal sealed class BoolValue(bool value) : TemplateValue
 internal sealed class IntValue : TemplateValue
 {
     private const int MaxBits = 1 << 14;
-    private static readonly IntValue[] Small = [.. Enumerable.Range(-16, 272).Select(x => new IntValue(x))];
+    private const int MostShared = 1024;
+    private static readonly IntValue[] Small = [.. Enumerable.Range(-16, 16 + MostShared).Select(x => new IntValue(x))];
 
     private IntValue(BigInteger value) => Value = value;
 
@@ -123,9 +124,11 @@ internal sealed class IntValue : TemplateValue
 
     internal override bool Truth => !Value.IsZero;
 
+    public static IntValue Of(long value) => value is >= -16 and < MostShared ? Small[(int)value + 16] : new IntValue(value);
+
     public static IntValue Of(BigInteger value)
     {
-        if (value >= -16 && value < 256)
+        if (value >= -16 && value < MostShared)
             return Small[(int)value + 16];
         if (value.GetBitLength() > MaxBits)
             throw TemplateFault.Overflow($"an integer of more than {MaxBits} bits");
@@ -283,6 +286,14 @@ internal sealed class RangeValue(BigInteger start, BigInteger stop, BigInteger s
 
     public IEnumerable<TemplateValue> Items()
     {
+        if (BigInteger.Abs(Start) < int.MaxValue && BigInteger.Abs(Stop) < int.MaxValue && BigInteger.Abs(Step) < int.MaxValue)
+        {
+            long stop = (long)Stop, step = (long)Step;
+            for (long at = (long)Start; step > 0 ? at < stop : at > stop; at += step)
+                yield return IntValue.Of(at);
+            yield break;
+        }
+
         BigInteger count = Count;
         for (BigInteger i = 0; i < count; i++)
             yield return IntValue.Of(Start + (i * Step));
@@ -306,11 +317,17 @@ internal sealed class GeneratorValue(IEnumerable<TemplateValue> items, string ty
 /// <summary>Something that is missing. It knows why, and says so when it is used for more than printing and testing.</summary>
 internal sealed class UndefinedValue(string reason, bool strict, string category = "UndefinedError") : TemplateValue
 {
+    private readonly TemplateValue? _target;
+
+    /// <summary>An attribute that a value does not have.</summary>
+    public UndefinedValue(TemplateValue target, string name, bool strict)
+        : this(name, strict) => _target = target;
+
     internal override string TypeName => "Undefined";
 
     internal override bool Truth => strict ? throw Fault() : false;
 
-    public TemplateFault Fault() => new(category, reason);
+    public TemplateFault Fault() => new(category, _target is null ? reason : $"'{TemplateEvaluator.Describe(_target)}' has no attribute '{reason}'");
 
     /// <summary>Refuses the uses that only a strict undefined refuses.</summary>
     public void Use()
