@@ -112,7 +112,7 @@ public sealed class CommandTests : IDisposable
         Assert.Equal("User: Hi\n", json.GetProperty("text").GetString());
         Assert.Equal("[[6,8]]", json.GetProperty("input").GetRawText());
         Assert.Equal(json.GetProperty("ids").GetArrayLength(), json.GetProperty("mask").GetArrayLength());
-        Assert.Contains("stop: ", Run("", "template", ModelFolder).Output, StringComparison.Ordinal);
+        Assert.Contains("templates: none; see --chat-template", Run("", "template", ModelFolder).Output, StringComparison.Ordinal);
     }
 
     [Fact]
