@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tandem.Inference;
+using Tandem.Models;
 
 namespace Tandem.Cli;
 
@@ -29,11 +30,12 @@ internal sealed class SamplingFlags(int maxTokens)
     }
 
     /// <summary>Loads the model as the options say.</summary>
-    public Generator Load(ParseResult parse, string folder) => Generator.Load(
+    public Generator Load(ParseResult parse, string folder, ModelTemplates? templates = null) => Generator.Load(
         folder,
         parse.GetValue(_threads),
         new EngineOptions { CacheType = parse.GetValue(_cacheType), MaxLength = parse.GetValue(_maxLength) },
-        parse.GetValue(_weights));
+        parse.GetValue(_weights),
+        templates);
 
     /// <summary>The options of sampling.</summary>
     public SamplingOptions Read(ParseResult parse, SamplingOptions defaults) => defaults with
