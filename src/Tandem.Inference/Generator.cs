@@ -47,22 +47,22 @@ public sealed class Generator : IDisposable
     /// <summary>What becomes of special tokens in prompts; by default they are text, as prompts may come from anywhere.</summary>
     public SpecialTokens PromptSpecialTokens { get; set; } = SpecialTokens.AsText;
 
-    /// <summary>Loads a Hugging Face directory with its tokenizer.</summary>
-    /// <param name="folder">The directory.</param>
+    /// <summary>Loads a Hugging Face directory or a GGUF file, with its tokenizer and chat templates.</summary>
+    /// <param name="path">The directory, or the file.</param>
     /// <param name="threads">Threads; 0 is one a core.</param>
     /// <param name="options">Sizes of the engine and the type of the cache.</param>
-    /// <param name="weightType">Element type of the matrices in memory: f32, bf16 or f16.</param>
+    /// <param name="weightType">Element type of the matrices in memory: f32, bf16 or f16; null is f32 for a directory, and for a GGUF file that of each matrix there.</param>
     /// <param name="templates">Chat templates to use; null takes the model's own.</param>
     /// <exception cref="TandemException">A file is missing or malformed, or describes something unsupported.</exception>
     /// <remarks>Answers stop where <see cref="StopTokens"/> says, unless the options name the tokens.</remarks>
-    public static Generator Load(string folder, int threads = 0, EngineOptions? options = null, DType weightType = DType.F32, ModelTemplates? templates = null)
+    public static Generator Load(string path, int threads = 0, EngineOptions? options = null, DType? weightType = null, ModelTemplates? templates = null)
     {
-        GenerationConfig config;
-        using (HfDirectory directory = HfDirectory.Open(folder)) config = directory.ReadGenerationConfig();
-        Tokenizer tokenizer = TokenizerFiles.Load(folder);
+        bool isGguf = GgufModel.IsGguf(path);
+        GenerationConfig config = isGguf ? new GenerationConfig() : ReadGenerationConfig(path);
+        Tokenizer tokenizer = TokenizerFiles.Load(path);
         options ??= new EngineOptions();
-        templates ??= ModelTemplates.Load(folder);
-        if (options.EosTokenIds == null) options = options with { EosTokenIds = [.. StopTokens.Load(folder, tokenizer, templates).Select(s => s.Id)] };
+        templates ??= ModelTemplates.Load(path);
+        if (options.EosTokenIds == null) options = options with { EosTokenIds = [.. StopTokens.Load(path, tokenizer, templates).Select(s => s.Id)] };
         var defaults = new SamplingOptions
         {
             Temperature = config.DoSample == false ? 0 : (float)(config.Temperature ?? 1),
@@ -71,7 +71,7 @@ public sealed class Generator : IDisposable
             MinP = (float)(config.MinP ?? 0),
             RepetitionPenalty = (float)(config.RepetitionPenalty ?? 1),
         };
-        Model model = Model.Load(folder, options.MaxLength, weightType);
+        Model model = Model.Load(path, options.MaxLength, weightType ?? (isGguf ? null : DType.F32));
         var team = new ThreadTeam(threads);
         try
         {
@@ -83,6 +83,12 @@ public sealed class Generator : IDisposable
             team.Dispose();
             throw;
         }
+    }
+
+    private static GenerationConfig ReadGenerationConfig(string folder)
+    {
+        using HfDirectory directory = HfDirectory.Open(folder);
+        return directory.ReadGenerationConfig();
     }
 
     /// <summary>The continuation of a prompt as one text.</summary>

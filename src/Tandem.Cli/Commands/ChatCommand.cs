@@ -23,7 +23,7 @@ internal static class ChatCommand
 
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Model directory (config.json, model.safetensors, tokenizer.json)" };
+        var model = new Argument<string>("model") { Description = "Model directory (config.json, model.safetensors, tokenizer.json), or a GGUF file" };
         var system = new Option<string>("--system") { Description = "Text before the conversation", DefaultValueFactory = _ => "" };
         var flags = new ChatFlags();
         var sampling = new SamplingFlags(maxTokens: 512);

@@ -13,7 +13,7 @@ internal static class GenerateCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Model directory (config.json, model.safetensors, tokenizer.json)" };
+        var model = new Argument<string>("model") { Description = "Model directory (config.json, model.safetensors, tokenizer.json), or a GGUF file" };
         var prompt = new Argument<string?>("prompt") { Description = "Text to continue; '-' or nothing with redirected input reads standard input", Arity = ArgumentArity.ZeroOrOne };
         var prompts = new Option<string?>("--prompts") { Description = "File of prompts: lines, or JSON lines with \"prompt\" if it ends in .jsonl; '-' is standard input" };
         var json = new Option<bool>("--json") { Description = "One JSON object a prompt: text, tokens, finish reason, times" };

@@ -43,8 +43,7 @@ internal static class TemplateCommand
             string path = parse.GetValue(model)!;
             ModelTemplates templates = flags.Templates(parse, path);
             bool needsTokens = parse.GetValue(tokens);
-            Tokenizer? tokenizer = TokenizerOf(path);
-            if (needsTokens && tokenizer == null) throw new TandemException($"'{path}' has no {TokenizerJson.FileName}, which --tokens needs");
+            Tokenizer? tokenizer = needsTokens ? TokenizerFiles.Load(path) : TryLoadTokenizer(path);
             if (parse.GetValue(messages) is not { } file)
             {
                 ShowModel(path, templates, tokenizer);
@@ -68,10 +67,18 @@ internal static class TemplateCommand
         return command;
     }
 
-    private static Tokenizer? TokenizerOf(string path)
+    // Templates can be shown without a tokenizer; why there is none is said.
+    private static Tokenizer? TryLoadTokenizer(string path)
     {
-        string file = Path.Combine(path, TokenizerJson.FileName);
-        return File.Exists(file) ? TokenizerJson.Load(file) : null;
+        try
+        {
+            return TokenizerFiles.Load(path);
+        }
+        catch (TandemException e)
+        {
+            Console.Error.WriteLine("no tokens: " + e.Message);
+            return null;
+        }
     }
 
     private static void ShowModel(string path, ModelTemplates templates, Tokenizer? tokenizer)
