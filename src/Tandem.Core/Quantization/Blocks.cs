@@ -10,7 +10,7 @@ namespace Tandem;
 public static class Blocks
 {
     // How much of an element's weight does not depend on its importance. An importance is an estimate from some text, often of zero; an error where it saw nothing still counts.
-    private const float EqualShare = 0.2f;
+    private const float EqualShare = 0.25f;
 
     private const float LargestBFloat16 = 3.3895314e38f;
 

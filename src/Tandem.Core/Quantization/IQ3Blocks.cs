@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Numerics;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace Tandem;
@@ -22,7 +24,7 @@ internal readonly struct IQ3_XXSCodec : IBlockCodec
             for (int i = 0; i < 4; i++)
             {
                 int at = 2 + (8 * sub) + (2 * i);
-                Vector64<sbyte> pair = IQ.Pair(points, block[at], block[at + 1]);
+                Vector128<sbyte> pair = IQ.Pair(points, block[at], block[at + 1]);
                 BlockVectors.Scale8(BlockVectors.Negate(pair, IQ.Even((int)(word >> (7 * i)))), scale, values[((32 * sub) + (8 * i))..]);
             }
         }
@@ -56,7 +58,7 @@ internal readonly struct IQ3_SCodec : IBlockCodec
             for (int i = 0; i < 4; i++)
             {
                 int at = 2 + (8 * sub) + (2 * i);
-                Vector64<sbyte> pair = IQ.Pair(points, block[at] | ((high >> (2 * i) & 1) << 8), block[at + 1] | ((high >> ((2 * i) + 1) & 1) << 8));
+                Vector128<sbyte> pair = IQ.Pair(points, block[at] | ((high >> (2 * i) & 1) << 8), block[at + 1] | ((high >> ((2 * i) + 1) & 1) << 8));
                 BlockVectors.Scale8(BlockVectors.Negate(pair, block[74 + (4 * sub) + i]), scale, values[((32 * sub) + (8 * i))..]);
             }
         }
@@ -85,7 +87,7 @@ internal static class IQ
     public static int Even(int seven)
     {
         seven &= 127;
-        return seven | ((System.Numerics.BitOperations.PopCount((uint)seven) & 1) << 7);
+        return seven | ((BitOperations.PopCount((uint)seven) & 1) << 7);
     }
 
     /// <summary>The word of a sub-block of 32 with its scale and four times seven signs.</summary>
@@ -96,11 +98,15 @@ internal static class IQ
         return word;
     }
 
-    /// <summary>The eight values of a point.</summary>
-    public static Vector64<sbyte> Point(ReadOnlySpan<sbyte> points, int number) => Vector64.Create(points.Slice(8 * number, 8));
+    /// <summary>The eight values of a point, in the lower half.</summary>
+    public static Vector128<sbyte> Point(ReadOnlySpan<sbyte> points, int number) =>
+        Vector128.CreateScalar(BinaryPrimitives.ReadInt64LittleEndian(MemoryMarshal.AsBytes(points.Slice(8 * number, 8)))).AsSByte();
 
-    /// <summary>The values of two points of four.</summary>
-    public static Vector64<sbyte> Pair(ReadOnlySpan<sbyte> points, int first, int second) => Vector64.Create(
-        BinaryPrimitives.ReadInt32LittleEndian(System.Runtime.InteropServices.MemoryMarshal.AsBytes(points.Slice(4 * first, 4))),
-        BinaryPrimitives.ReadInt32LittleEndian(System.Runtime.InteropServices.MemoryMarshal.AsBytes(points.Slice(4 * second, 4)))).AsSByte();
+    /// <summary>The values of two points of four, in the lower half.</summary>
+    public static Vector128<sbyte> Pair(ReadOnlySpan<sbyte> points, int first, int second)
+    {
+        uint low = BinaryPrimitives.ReadUInt32LittleEndian(MemoryMarshal.AsBytes(points.Slice(4 * first, 4)));
+        uint high = BinaryPrimitives.ReadUInt32LittleEndian(MemoryMarshal.AsBytes(points.Slice(4 * second, 4)));
+        return Vector128.CreateScalar(low | ((ulong)high << 32)).AsSByte();
+    }
 }

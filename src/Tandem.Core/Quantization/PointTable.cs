@@ -9,7 +9,7 @@ namespace Tandem;
 /// </summary>
 internal sealed class PointTable
 {
-    private readonly float[] _values;
+    private readonly float[] _values, _squares;
 
     /// <summary>The points of a codebook, moved by each of some shifts; numbers count through the first shift's points, then the next's.</summary>
     public PointTable(Codebook book, params ReadOnlySpan<float> shifts)
@@ -17,6 +17,7 @@ internal sealed class PointTable
         Dim = book.Dim;
         Count = book.Count * shifts.Length;
         _values = new float[Dim * Count];
+        _squares = new float[Dim * Count];
         double square = 0;
         for (int k = 0; k < Count; k++)
         {
@@ -24,6 +25,7 @@ internal sealed class PointTable
             {
                 float value = book.Values[(k % book.Count * Dim) + j] + shifts[k / book.Count];
                 _values[(j * Count) + k] = value;
+                _squares[(j * Count) + k] = value * value;
                 square += (double)value * value;
             }
         }
@@ -34,7 +36,7 @@ internal sealed class PointTable
     /// <summary>Values of a point.</summary>
     public int Dim { get; }
 
-    /// <summary>How many points there are, a multiple of 8.</summary>
+    /// <summary>How many points there are, a multiple of 16.</summary>
     public int Count { get; }
 
     /// <summary>The root of the mean square of all points' values.</summary>
@@ -46,19 +48,26 @@ internal sealed class PointTable
     /// <summary>Makes A and B of all points for one group.</summary>
     public void Prepare(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, Span<float> a, Span<float> b)
     {
-        ref float all = ref _values[0];
-        for (int k = 0; k < Count; k += 8)
+        ref float points = ref _values[0], squares = ref _squares[0];
+        Span<float> products = stackalloc float[8];
+        for (int j = 0; j < Dim; j++) products[j] = 2 * weights[j] * values[j];
+        for (int k = 0; k < Count; k += 16)
         {
-            Vector256<float> cross = Vector256<float>.Zero, square = Vector256<float>.Zero;
+            Vector256<float> cross = Vector256<float>.Zero, square = Vector256<float>.Zero, cross2 = Vector256<float>.Zero, square2 = Vector256<float>.Zero;
             for (int j = 0; j < Dim; j++)
             {
-                Vector256<float> g = Vector256.LoadUnsafe(ref all, (nuint)((j * Count) + k)), wg = Vector256.Create(weights[j]) * g;
-                cross += Vector256.Create(2 * values[j]) * wg;
-                square += wg * g;
+                Vector256<float> x = Vector256.Create(products[j]), w = Vector256.Create(weights[j]);
+                nuint at = (nuint)((j * Count) + k);
+                cross += x * Vector256.LoadUnsafe(ref points, at);
+                square += w * Vector256.LoadUnsafe(ref squares, at);
+                cross2 += x * Vector256.LoadUnsafe(ref points, at + 8);
+                square2 += w * Vector256.LoadUnsafe(ref squares, at + 8);
             }
 
             cross.CopyTo(a[k..]);
+            cross2.CopyTo(a[(k + 8)..]);
             square.CopyTo(b[k..]);
+            square2.CopyTo(b[(k + 8)..]);
         }
     }
 
