@@ -47,7 +47,10 @@ internal sealed class CodebookBlocks
     private const float Lowest = 0.5f;
     private const float Ratio = 1.19f;
 
-    private static readonly float LogRatio = MathF.Log(Ratio), Widest = MathF.Pow(Ratio, Steps - 1);
+    private static readonly float LogRatio = Log(Ratio);
+
+    // Logarithms of the odd numbers that block scales are multiplied by.
+    private static readonly float[] LogOdd = [.. Enumerable.Range(0, 16).Select(scale => Log((2 * scale) + 1))];
 
     // How far the largest sub-block's scale may lie from the largest multiple.
     private const int Stretches = 28;
@@ -59,7 +62,7 @@ internal sealed class CodebookBlocks
 
     // A and B of PointTable for every group and table of the block: at most 32 groups of 4,096 points.
     private readonly float[] _a = new float[32 * 4096], _b = new float[32 * 4096];
-    private readonly float[] _magnitudes = new float[256], _costs = new float[16 * Steps], _first = new float[16];
+    private readonly float[] _magnitudes = new float[256], _costs = new float[16 * Steps], _first = new float[16], _logFirst = new float[16];
     private readonly int[] _trial = new int[8];
     private CodebookChoice _best = new(), _next = new();
 
@@ -131,6 +134,7 @@ internal sealed class CodebookBlocks
         }
 
         _first[sub] = Lowest * (float)Math.Sqrt(square / total) / format.Tables[0].RootMeanSquare;
+        if (_first[sub] > 0) _logFirst[sub] = Log(_first[sub]);
         scales[0] = _first[sub];
         for (int i = 1; i < Steps; i++) scales[i] = scales[i - 1] * Ratio;
         costs.Fill(float.PositiveInfinity);
@@ -164,47 +168,45 @@ internal sealed class CodebookBlocks
         for (int sub = 0; sub < wanted.Length; sub++)
         {
             ReadOnlySpan<float> costs = _costs.AsSpan(sub * Steps, Steps);
-            int best = 0;
+            float scale = _first[sub], least = costs[0];
+            wanted[sub] = scale;
             for (int i = 1; i < Steps; i++)
             {
-                if (costs[i] < costs[best]) best = i;
+                scale *= Ratio;
+                if (costs[i] < least) (least, wanted[sub]) = (costs[i], scale);
             }
 
-            wanted[sub] = _first[sub] * MathF.Pow(Ratio, best);
             largest = MathF.Max(largest, wanted[sub]);
         }
 
         float unit = largest / ((2 * format.ScaleCount) - 1) * LeastStretch, chosen = 0;
-        double least = double.PositiveInfinity;
+        double smallest = double.PositiveInfinity;
         for (int i = 0; i < Stretches && unit > 0; i++, unit *= StretchRatio)
         {
             double total = 0;
+            float log = Log(unit);
             for (int sub = 0; sub < wanted.Length; sub++)
             {
                 int below = Math.Clamp((int)((wanted[sub] / unit - 1) / 2), 0, format.ScaleCount - 1), above = Math.Min(below + 1, format.ScaleCount - 1);
-                total += MathF.Min(CostAt(sub, unit * ((2 * below) + 1)), CostAt(sub, unit * ((2 * above) + 1)));
+                total += MathF.Min(CostAt(sub, unit, log, below), CostAt(sub, unit, log, above));
             }
 
-            if (total < least) (least, chosen) = (total, unit);
+            if (total < smallest) (smallest, chosen) = (total, unit);
         }
 
         return chosen;
     }
 
-    // Costs are smooth over the scale's logarithm: between known ones a parabola through the nearest three. Below them linear towards 0, where nothing is gained; above them growing.
-    private float CostAt(int sub, float scale)
+    // Costs are smooth over the scale's logarithm: between known ones a parabola through the nearest three. Below them linear in the
+    // scale, towards 0, where nothing is gained; above them growing.
+    private float CostAt(int sub, float unit, float logUnit, int scale)
     {
         ReadOnlySpan<float> costs = _costs.AsSpan(sub * Steps, Steps);
         float first = _first[sub];
         if (first == 0) return 0;
-        if (scale <= first) return costs[0] * scale / first;
-        float place = MathF.Log(scale / first) / LogRatio;
-        if (place > Steps - 1)
-        {
-            float last = first * Widest, beyond = (scale - last) / last;
-            return costs[^1] + (MathF.Abs(costs[^1]) * beyond * (1 + beyond));
-        }
-
+        float place = (logUnit + LogOdd[scale] - _logFirst[sub]) / LogRatio;
+        if (place <= 0) return costs[0] * unit * ((2 * scale) + 1) / first;
+        if (place > Steps - 1) return costs[^1] + (MathF.Abs(costs[^1]) * (place - (Steps - 1)));
         int middle = Math.Clamp((int)(place + 0.5f), 1, Steps - 2);
         float t = place - middle, slope = (costs[middle + 1] - costs[middle - 1]) / 2, bend = ((costs[middle + 1] + costs[middle - 1]) / 2) - costs[middle];
         return costs[middle] + (t * (slope + (t * bend)));
@@ -246,10 +248,10 @@ internal sealed class CodebookBlocks
     private int NearestScale(CodebookFormat format, int sub, float d)
     {
         int best = 0;
-        float least = float.PositiveInfinity;
+        float least = float.PositiveInfinity, unit = d * format.Unit, log = Log(unit);
         for (int scale = 0; scale < format.ScaleCount; scale++)
         {
-            float cost = CostAt(sub, d * format.Unit * ((2 * scale) + 1));
+            float cost = CostAt(sub, unit, log, scale);
             if (cost < least) (least, best) = (cost, scale);
         }
 
@@ -271,4 +273,6 @@ internal sealed class CodebookBlocks
 
         return square > 0 ? (float)(cross / square) : 0;
     }
+
+    private static float Log(float value) => (float)PortableMath.Log(value);
 }
