@@ -122,6 +122,9 @@ public enum DType : byte
 
     /// <summary>Blocks of 64: 2 bits and a scale.</summary>
     Q2_0,
+
+    /// <summary>Blocks of 32: a binary32 scale, the sum as a 32-bit integer, 8 bits; for activations inside a step, never in files.</summary>
+    Q8_F,
 }
 
 /// <summary>Sizes and names of <see cref="DType"/>.</summary>
@@ -135,7 +138,7 @@ public static class DTypes
         ("q3_k", 256, 110), ("q4_k", 256, 144), ("q5_k", 256, 176), ("q6_k", 256, 210), ("q8_k", 256, 292), ("iq2_xxs", 256, 66),
         ("iq2_xs", 256, 74), ("iq2_s", 256, 82), ("iq3_xxs", 256, 98), ("iq3_s", 256, 110), ("iq1_s", 256, 50), ("iq1_m", 256, 56),
         ("iq4_nl", 32, 18), ("iq4_xs", 256, 136), ("tq1_0", 256, 54), ("tq2_0", 256, 66), ("mxfp4", 32, 17), ("nvfp4", 64, 36),
-        ("q1_0", 128, 18), ("q2_0", 64, 18),
+        ("q1_0", 128, 18), ("q2_0", 64, 18), ("q8_f", 32, 40),
     ];
 
     /// <summary>All types.</summary>

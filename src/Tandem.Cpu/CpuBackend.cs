@@ -15,6 +15,7 @@ public sealed class CpuBackend : IBackend
         [typeof(Linear)] = new(n => new LinearCall(n), LinearCall.ScratchBytes, Fusible.Beside | Fusible.Tiles),
         [typeof(LinearInputGrad)] = new(n => new LinearInputGradCall(n), LinearCall.ScratchBytes, Fusible.Beside),
         [typeof(LinearWeightGrad)] = new(n => new LinearWeightGradCall(n), LinearCall.ScratchBytes, Fusible.Beside),
+        [typeof(QuantizeRows)] = new(n => new QuantizeRowsCall(n), How: Fusible.Rows),
         [typeof(BiasGrad)] = new(n => new BiasGradCall(n)),
         [typeof(RmsNorm)] = new(n => new RmsNormCall(n), How: Fusible.Rows),
         [typeof(RmsNormGrad)] = new(n => new RmsNormGradCall(n), How: Fusible.Rows),

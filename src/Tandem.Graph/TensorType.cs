@@ -24,7 +24,10 @@ public enum Layout : byte
     /// <summary>Rows one after another.</summary>
     RowMajor,
 
-    /// <summary>A matrix [N, K] as panels [N/16][K][16], the last panel filled up with zeros; what the matrix products read.</summary>
+    /// <summary>
+    /// A matrix [N, K] as panels [N/16][K][16], the last panel filled up with zeros; what the matrix products read. Of block-quantized elements a panel is
+    /// [K/block] groups of 16 blocks, whose bytes are interleaved (<see cref="BlockPanels"/>).
+    /// </summary>
     Panel16,
 
     /// <summary>A matrix [K, N], as some checkpoints store it, in the memory of the <see cref="Panel16"/> of its transpose [N, K].</summary>
@@ -70,12 +73,12 @@ public readonly struct TensorType : IEquatable<TensorType>
     }
 
     /// <summary>Bytes of one row (of everything without a symbol), padding of the layout included.</summary>
-    public long RowBytes => DType.Size() * Layout switch
+    public long RowBytes => DType.Bytes(Layout switch
     {
         Layout.Panel16 => (long)PaddedTo16(Dims[0]) * (Width / Math.Max(1, Dims[0])),
         Layout.Panel16Transposed => Dims[0] * (long)PaddedTo16((int)(Width / Math.Max(1, Dims[0]))),
         _ => Width,
-    };
+    });
 
     /// <summary>The next multiple of 16.</summary>
     public static int PaddedTo16(int n) => (n + 15) & ~15;

@@ -23,6 +23,9 @@ public sealed record EngineOptions
     /// <summary>Element type of keys and values: f32, bf16 or f16.</summary>
     public DType CacheType { get; init; } = DType.F32;
 
+    /// <summary>Whether rows are quantized to 8 bits for integer products with block-quantized weights; without it such products are exact, and much slower.</summary>
+    public bool QuantizeRows { get; init; } = true;
+
     /// <summary>Fusions; they change no bit.</summary>
     public Graph.Passes.Fusions Fusions { get; init; } = Graph.Passes.Fusions.All;
 

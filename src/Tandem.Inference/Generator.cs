@@ -43,7 +43,7 @@ public sealed class Generator : IDisposable
     /// <summary>What becomes of special tokens in prompts; by default they are text, as prompts may come from anywhere.</summary>
     public SpecialTokens PromptSpecialTokens { get; set; } = SpecialTokens.AsText;
 
-    /// <summary>Loads a Hugging Face directory with its <c>tokenizer.json</c>.</summary>
+    /// <summary>Loads a Hugging Face directory with its tokenizer.</summary>
     /// <param name="folder">The directory.</param>
     /// <param name="threads">Threads; 0 is one a core.</param>
     /// <param name="options">Sizes of the engine and the type of the cache.</param>
@@ -53,7 +53,7 @@ public sealed class Generator : IDisposable
     {
         GenerationConfig config;
         using (HfDirectory directory = HfDirectory.Open(folder)) config = directory.ReadGenerationConfig();
-        Tokenizer tokenizer = TokenizerJson.Load(Path.Combine(folder, TokenizerJson.FileName));
+        Tokenizer tokenizer = TokenizerFiles.Load(folder);
         options ??= new EngineOptions();
         if (options.EosTokenIds == null && config.EosTokenIds.Count > 0) options = options with { EosTokenIds = config.EosTokenIds };
         var defaults = new SamplingOptions

@@ -20,11 +20,13 @@ public sealed unsafe class Model : IDisposable
     /// Longest sequence, where the rope table depends on it: training has one table, for this length (an engine gives each sequence one for its own); 0 is the model's own limit.
     /// </param>
     /// <param name="weightType">Element type of the matrices: f32, bf16 or f16. Vectors (norms, biases) are always f32.</param>
-    public Model(ModelConfig config, int ropeLength = 0, DType weightType = DType.F32)
+    /// <param name="weightTypes">Types of matrices that have another, by name; null is none.</param>
+    public Model(ModelConfig config, int ropeLength = 0, DType weightType = DType.F32, IReadOnlyDictionary<string, DType>? weightTypes = null)
     {
         Config = config.Rope is { DependsOnLength: true } && ropeLength > config.MaxPositions ? config with { MaxPositions = ropeLength } : config;
         WeightType = weightType;
-        foreach (Value parameter in ModelGraphs.Evaluate(Config, new GraphOptions { WeightType = weightType }).Parameters) _types[parameter.Name] = parameter.Type;
+        WeightTypes = weightTypes ?? new Dictionary<string, DType>();
+        foreach (Value parameter in ModelGraphs.Evaluate(Config, new GraphOptions { WeightType = weightType, WeightTypes = WeightTypes }).Parameters) _types[parameter.Name] = parameter.Type;
         _memory = NativeBuffer.Divide([.. _types.Values.Select(t => t.RowBytes)], out NativeBuffer[] weights);
         foreach ((string name, NativeBuffer weight) in _types.Keys.Zip(weights)) _weights[name] = weight;
 
@@ -37,6 +39,9 @@ public sealed unsafe class Model : IDisposable
     /// <summary>Element type of the matrices.</summary>
     public DType WeightType { get; }
 
+    /// <summary>Element types of matrices that have another than <see cref="WeightType"/>, by name.</summary>
+    public IReadOnlyDictionary<string, DType> WeightTypes { get; }
+
     /// <summary>Names of the weights, in order of use.</summary>
     public IEnumerable<string> WeightNames => _types.Keys;
 
@@ -46,22 +51,36 @@ public sealed unsafe class Model : IDisposable
     /// <summary>Whether a token ends a text.</summary>
     public bool IsEndOfText(int token) => Config.EosTokenIds.Contains(token);
 
-    /// <summary>Reads a Hugging Face directory; every weight must be there, in its shape, and nothing else.</summary>
-    /// <param name="folder">The directory.</param>
+    /// <summary>Reads a Hugging Face directory or a GGUF file; every weight must be there, in its shape, and nothing else.</summary>
+    /// <param name="path">The directory, or the file.</param>
     /// <param name="ropeLength">As for the constructor.</param>
-    /// <param name="weightType">Element type of the matrices in memory; null is the one they are stored in (f32 where that is not f32, bf16 or f16 for all).</param>
+    /// <param name="weightType">
+    /// Element type of the matrices in memory; null is the one they are stored in: for a directory one for all (f32 where that is not f32, bf16 or f16 for all), for a GGUF
+    /// file each matrix its own.
+    /// </param>
     /// <exception cref="TandemException">A file is missing or malformed, or the weights are not those of the config.</exception>
-    public static Model Load(string folder, int ropeLength = 0, DType? weightType = DType.F32)
+    public static Model Load(string path, int ropeLength = 0, DType? weightType = DType.F32)
     {
-        using HfDirectory directory = HfDirectory.Open(folder);
-        ModelConfig config = directory.ReadConfig();
-        ModelFamily family = ModelFamilies.Get(config.ModelType, folder);
+        if (GgufModel.IsGguf(path))
+        {
+            using GgufModel file = GgufModel.Open(path);
+            return Load(file.Config, file.Tensors, ropeLength, weightType, keepTypes: weightType == null, path);
+        }
+
+        using HfDirectory directory = HfDirectory.Open(path);
+        return Load(directory.ReadConfig(), directory.Tensors, ropeLength, weightType, keepTypes: false, path);
+    }
+
+    private static Model Load(ModelConfig config, CheckpointTensors tensors, int ropeLength, DType? weightType, bool keepTypes, string place)
+    {
+        ModelFamily family = ModelFamilies.Get(config.ModelType, place);
 
         // Compared before any memory is taken: the sizes a config claims are as good as the files behind it.
         ExpectedTensor[] expected = [.. ModelGraphs.Evaluate(config).Parameters.Select(p => new ExpectedTensor(p.Name, LogicalShape(p.Type)))];
-        IReadOnlyList<StoredTensor> stored = directory.Tensors.AddPrefixIfAbsent(family.NamePrefix, "lm_head.*")
+        IReadOnlyList<StoredTensor> stored = tensors.AddPrefixIfAbsent(family.NamePrefix, "lm_head.*")
             .Load(expected, [.. family.IgnoredTensors, .. config.TieWordEmbeddings ? ["lm_head.weight"] : (string[])[]]);
-        var model = new Model(config, ropeLength, weightType ?? WeightLoader.CommonType(stored));
+        Dictionary<string, DType>? types = keepTypes ? stored.Where(t => t.Shape.Rank > 1).ToDictionary(t => t.Name, t => t.ElementType is DType.F64 or null ? DType.F32 : t.ElementType.Value) : null;
+        var model = new Model(config, ropeLength, weightType ?? (keepTypes ? DType.F32 : WeightLoader.CommonType(stored)), types);
         try
         {
             WeightLoader.Load([.. stored.Select(t => (t, model._types[t.Name], model._weights[t.Name]))]);

@@ -9,11 +9,15 @@ internal sealed unsafe class LinearCall : TileCall
     private readonly PanelWeight _weight;
     private readonly int _ldx;
 
+    // Of rows that come quantized, else 0.
+    private readonly long _rowBytes;
+
     public LinearCall(BoundNode node)
     {
         _node = node;
         _weight = PanelWeight.Of(node.InType(1), node.In(1));
         _ldx = node.InType(0).Dims[0];
+        _rowBytes = node.InType(0).DType.IsBlock() ? node.InType(0).RowBytes : 0;
     }
 
     public override int Items => Grid.Items;
@@ -31,7 +35,8 @@ internal sealed unsafe class LinearCall : TileCall
     public override void Run(int item, int worker)
     {
         float* y = _node.Out(), scratch = (float*)(_node.Scratch + (worker * MatMul.ScratchBytes));
-        MatMul.Forward(Grid, item, _node.In(0), _ldx, _weight, y, _weight.N, scratch);
+        if (_rowBytes > 0) QuantizedMatMul.Forward(Grid, item, (byte*)_node.In(0), _rowBytes, _weight, y);
+        else MatMul.Forward(Grid, item, _node.In(0), _ldx, _weight, y, _weight.N, scratch);
         if (_node.NumInputs == 3) Bias.Add(TileOf(item), _weight.N, y, _node.In(2));
     }
 }

@@ -68,6 +68,23 @@ internal sealed unsafe class AddCall(BoundNode node) : ElementwiseCall(node, nod
     protected override void Run(long first, long count) => Elementwise.Add(first, count, Bound.In(0), Bound.In(1), Bound.Out());
 }
 
+internal sealed unsafe class QuantizeRowsCall(BoundNode node) : RowCall(node)
+{
+    private readonly int _width = node.InType(0).Dims[0];
+    private readonly long _rowBytes = node.OutType().RowBytes;
+
+    public override void Run(int first, int count, int worker)
+    {
+        for (int row = first; row < first + count; row++)
+        {
+            float* x = Bound.In(0) + ((long)row * _width);
+            byte* blocks = (byte*)Bound.Out() + (row * _rowBytes);
+            if (Bound.OutType().DType == DType.Q8_F) RowQuantizer.Small(x, _width, blocks);
+            else RowQuantizer.Large(x, _width, blocks);
+        }
+    }
+}
+
 internal sealed unsafe class BiasGradCall(BoundNode node) : ColumnCall(node, (int)node.InType(1).Width)
 {
     private readonly int _width = (int)node.InType(1).Width;

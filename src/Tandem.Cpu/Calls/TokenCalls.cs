@@ -16,7 +16,19 @@ internal sealed unsafe class EmbeddingCall(BoundNode node) : RowCall(node)
             case DType.F32: Run<float, StoredF32>(first, count); break;
             case DType.BF16: Run<ushort, StoredBF16>(first, count); break;
             case DType.F16: Run<ushort, StoredF16>(first, count); break;
-            default: throw new InvalidOperationException($"no embedding reads a table {Bound.InType(0)}; there are f32, bf16, f16");
+            default: RunBlocks(first, count); break;
+        }
+    }
+
+    private void RunBlocks(int first, int count)
+    {
+        TensorType table = Bound.InType(0);
+        for (long row = first; row < first + count; row++)
+        {
+            var y = new Span<float>(Bound.Out() + (row * _width), _width);
+            int id = Bound.InInts(1)[row];
+            if (table.Layout == Layout.Panel16) BlockPanels.DecodeRow(table.DType, (byte*)Bound.In(0), id, y);
+            else Blocks.Decode(table.DType, new ReadOnlySpan<byte>((byte*)Bound.In(0) + (id * table.DType.Bytes(_width)), (int)table.DType.Bytes(_width)), y);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Tandem.Graph;
 
 namespace Tandem.Cpu;
 
@@ -18,7 +19,30 @@ internal static unsafe partial class MatMul
             case DType.F32: Forward<float, StoredF32>(grid, item, x, ldx, w, y, ldy, scratch); break;
             case DType.BF16: Forward<ushort, StoredBF16>(grid, item, x, ldx, w, y, ldy, scratch); break;
             case DType.F16: Forward<ushort, StoredF16>(grid, item, x, ldx, w, y, ldy, scratch); break;
-            default: throw w.NoKernel();
+            default: ForwardBlocks(grid, item, x, ldx, w, y, ldy, scratch); break;
+        }
+    }
+
+    // Block-quantized weights meet f32 rows: a part of a panel is expanded once for all rows of the item. The bits are those of the expanded weight's product.
+    private static void ForwardBlocks(ItemGrid grid, int item, float* x, int ldx, PanelWeight w, float* y, int ldy, float* scratch)
+    {
+        (int firstRow, int lastRow, int firstPanel, int lastPanel) = grid[item];
+        int rows = lastRow - firstRow, elements = w.Type.BlockElements();
+        long groupBytes = BlockPanels.GroupBytes(w.Type);
+        float* wide = scratch + PanelOffset;
+        x += (nint)firstRow * ldx;
+        y += (nint)firstRow * ldy;
+        for (int p = 0; p < w.K; p += InnerBlock)
+        {
+            int count = Math.Min(InnerBlock, w.K - p);
+            PanelCopy.Rows(x + p, ldx, rows, count, scratch, InnerBlock);
+            for (int panel = firstPanel; panel < lastPanel; panel++)
+            {
+                byte* stored = w.Pointer + ((((long)panel * w.K) + p) / elements * groupBytes);
+                BlockPanels.Decode(w.Type, stored, count / elements, wide);
+                int columns = Math.Min(MicroKernel.Columns, w.N - (panel * MicroKernel.Columns));
+                Tiles(scratch, wide, count, y + (panel * MicroKernel.Columns), ldy, rows, columns, p > 0, default);
+            }
         }
     }
 

@@ -3,7 +3,7 @@ using Tandem.Graph;
 namespace Tandem.Cpu;
 
 /// <summary>
-/// A weight matrix W [N, K] of a linear layer as the products read it: panels of 16 outputs, [N/16][K][16], in f32, bf16 or f16.
+/// A weight matrix W [N, K] of a linear layer as the products read it: panels of 16 outputs, [N/16][K][16], in f32, bf16 or f16, or block-quantized.
 /// Both <see cref="Layout.Panel16"/> and <see cref="Layout.Panel16Transposed"/> are this memory.
 /// </summary>
 internal readonly unsafe struct PanelWeight
@@ -37,5 +37,5 @@ internal readonly unsafe struct PanelWeight
     };
 
     /// <summary>The error for a weight whose element type has no kernels.</summary>
-    public InvalidOperationException NoKernel() => new($"no matrix product reads weights of {Type.Name()}; there are f32, bf16, f16");
+    public InvalidOperationException NoKernel() => new($"no matrix product reads weights of {Type.Name()}; there are f32, bf16, f16 and the block-quantized types");
 }

@@ -2,6 +2,7 @@ namespace Tandem.Graph.Ops;
 
 /// <summary>
 /// y = x W^T (+ b) with x [T, K], W [N, K], b [N]. Every element is one ascending chain of fused multiply-adds over K; the bias is added to the rounded sum.
+/// Where W is block-quantized and x comes from <see cref="QuantizeRows"/>, the terms of the chain are blocks: an exact integer sum times the product of the scales.
 /// </summary>
 /// <param name="Transposed">The weight has the shape [K, N], as GPT-2's checkpoints have it: y = x W (+ b). The memory the kernels read is the same.</param>
 public sealed record Linear(bool Transposed = false) : Op
@@ -23,6 +24,8 @@ public sealed record Linear(bool Transposed = false) : Op
         Require(x.Dims.Length == 1 && w.Dims.Length == 2, $"x {x} and W {w} are no matrices");
         (int n, int k) = Size(w, Transposed);
         Require(x.Dims[0] == k, $"x {x} does not fit W {w}, wanted [T, K] and {(Transposed ? "[K, N]" : "[N, K]")}");
+        Require(k % w.DType.BlockElements() == 0, $"rows of W {w} are no whole blocks of {w.DType.BlockElements()}");
+        Require(x.DType == DType.F32 || QuantizeRows.TypeFor(w.DType) == x.DType, $"x {x} does not fit W {w}, wanted f32{(QuantizeRows.TypeFor(w.DType) is { } q ? " or " + q.Name() : "")}");
         Require(inputs.Count == 2 || inputs[2].Type.Width == n, "bias does not have one element an output");
         return [new TensorType(DType.F32, x.Rows, n)];
     }

@@ -10,6 +10,14 @@ public record GraphOptions
     /// <summary>Element type of the matrices.</summary>
     public DType WeightType { get; init; } = DType.F32;
 
+    /// <summary>Element types of matrices that have another than <see cref="WeightType"/>, by name: those of a quantized model.</summary>
+    public IReadOnlyDictionary<string, DType> WeightTypes { get; init; } = new Dictionary<string, DType>();
+
+    /// <summary>
+    /// Whether rows are quantized to 8 bits for integer products with block-quantized weights. Without it they meet the weights as f32, exactly, and much slower.
+    /// </summary>
+    public bool QuantizeRows { get; init; } = true;
+
     /// <summary>
     /// Type that keys and values of the batch's own are rounded to before attention reads them: that of the cache the model is to be served with.
     /// Gradients pass the rounding unchanged.

@@ -54,7 +54,8 @@ public static class ModelGraphs
     // The passes of each role, in order. Fusion is the last: types and order are fixed from there on.
     private static GraphPass[] ForwardPasses(GraphOptions o) =>
     [
-        new("set-weight-type", g => SetWeightType.Run(g, o.WeightType)),
+        new("set-weight-type", g => SetWeightType.Run(g, name => o.WeightTypes.GetValueOrDefault(name, o.WeightType))),
+        new("quantize-activations", g => o.QuantizeRows ? QuantizeActivations.Run(g) : g),
         new("assign-layouts", AssignLayouts.Run),
         new("remove-dead-code", RemoveDeadCode.Run),
         new("fuse-nodes", g => o.Backend == null ? g : FuseNodes.Run(g, o.Backend, o.Fusions)),

@@ -77,7 +77,7 @@ public sealed class CheckpointTensors
             found[i] = tensor;
             if (tensor.Shape != shape)
                 wrong.Add($"{name}: stored {tensor.Shape}, needed {shape}");
-            else if (!tensor.Type.IsConvertible())
+            else if (!tensor.Type.IsConvertible() && tensor.BlockType == null)
                 wrong.Add($"{name}: stored as {tensor.Type.Name()}, accepted F64, F32, F16, BF16, F8_E4M3, F8_E5M2");
         }
 

@@ -13,6 +13,7 @@ public sealed unsafe class StoredTensor
 
     private readonly MappedFile _file;
     private readonly long _offset;
+    private readonly int[]? _rowOrder;
 
     internal StoredTensor(string name, StoredType type, Shape shape, MappedFile file, long offset, long bytes)
     {
@@ -24,11 +25,25 @@ public sealed unsafe class StoredTensor
         _offset = offset;
     }
 
+    /// <summary>A tensor of a GGUF file; row i is the stored row <paramref name="rowOrder"/>[i] where that is given.</summary>
+    internal StoredTensor(string name, DType type, Shape shape, MappedFile file, long offset, long bytes, int[]? rowOrder)
+        : this(name, type.IsBlock() ? StoredType.Block : type.ToStored(), shape, file, offset, bytes)
+    {
+        BlockType = type.IsBlock() ? type : null;
+        _rowOrder = rowOrder;
+    }
+
     /// <summary>The name in the checkpoint.</summary>
     public string Name { get; }
 
     /// <summary>The element type as stored.</summary>
     public StoredType Type { get; }
+
+    /// <summary>How the elements are quantized where <see cref="Type"/> says they are; else null.</summary>
+    public DType? BlockType { get; }
+
+    /// <summary>The element type that tensors in memory can have without loss, or null where there is none.</summary>
+    public DType? ElementType => BlockType ?? Type.ToDType();
 
     /// <summary>The sizes.</summary>
     public Shape Shape { get; }
@@ -39,16 +54,27 @@ public sealed unsafe class StoredTensor
     /// <summary>The file it is in.</summary>
     public string File => _file.Path;
 
-    /// <summary>The first element.</summary>
+    /// <summary>The first element, in a tensor whose rows are stored in their order.</summary>
     /// <exception cref="ObjectDisposedException">The checkpoint was closed.</exception>
-    public byte* Pointer => _file.Range(_offset, Bytes);
+    public byte* Pointer => _rowOrder == null ? _file.Range(_offset, Bytes) : throw new InvalidOperationException($"'{Name}' is stored with its rows in another order");
+
+    private long RowElements => Shape.Rank == 0 ? 1 : Shape[-1];
 
     /// <summary>The same tensor under another name.</summary>
-    internal StoredTensor Renamed(string name) => new(name, Type, Shape, _file, _offset, Bytes);
+    internal StoredTensor Renamed(string name) => BlockType == null && _rowOrder == null
+        ? new(name, Type, Shape, _file, _offset, Bytes)
+        : new(name, ElementType!.Value, Shape, _file, _offset, Bytes, _rowOrder);
+
+    /// <summary>The first element of a row: of a run of the last dimension.</summary>
+    internal byte* RowPointer(long row)
+    {
+        long bytes = Shape.Count == 0 ? 0 : Bytes / (Shape.Count / RowElements);
+        return _file.Range(_offset + ((_rowOrder == null ? row : _rowOrder[row]) * bytes), bytes);
+    }
 
     /// <summary>
     /// Copies all elements, row-major, converting to <paramref name="target"/>. Any type copies to itself; f64, f32, f16, bf16 and the 8-bit floats
-    /// convert to f32, f16 and bf16 (to nearest, ties to even; f64 by way of f32).
+    /// convert to f32, f16 and bf16 (to nearest, ties to even; f64 by way of f32), and so do block-quantized ones.
     /// </summary>
     /// <param name="target">The type of the destination's elements.</param>
     /// <param name="destination">Room for <c>Shape.Bytes(target)</c> bytes.</param>
@@ -62,15 +88,21 @@ public sealed unsafe class StoredTensor
     {
         if (firstElement < 0 || count < 0 || firstElement > Shape.Count - count)
             throw new TandemException($"tensor {CheckpointException.Quote(Name)}: elements {firstElement} to {firstElement + count} are not within its {Shape.Count} elements");
-        if (Type.ToDType() != target && !(Type.IsConvertible() && target is DType.F32 or DType.F16 or DType.BF16))
+        if (Type.ToDType() != target && !((Type.IsConvertible() || BlockType != null) && target is DType.F32 or DType.F16 or DType.BF16))
         {
-            var message = $"tensor {CheckpointException.Quote(Name)} in '{File}' is stored as {Type.Name()}, which cannot be read as {target.Name()}; "
-                + "accepted: F64, F32, F16, BF16, F8_E4M3, F8_E5M2 as f32, f16 or bf16, and any type as itself";
+            var message = $"tensor {CheckpointException.Quote(Name)} in '{File}' is stored as {BlockType?.Name() ?? Type.Name()}, which cannot be read as {target.Name()}; "
+                + "accepted: F64, F32, F16, BF16, F8_E4M3, F8_E5M2 and block-quantized types as f32, f16 or bf16, and any other type as itself";
             throw new TandemException(message);
         }
 
         if (count == 0)
             return;
+        if (BlockType != null || _rowOrder != null)
+        {
+            CopyRows(target, (byte*)destination, firstElement, count);
+            return;
+        }
+
         var sourceSize = Type.Bits() / 8;
         var from = (nint)(Pointer + firstElement * sourceSize);
         var to = (nint)destination;
@@ -87,6 +119,29 @@ public sealed unsafe class StoredTensor
             var start = chunk * ChunkElements;
             Convert(Type, (byte*)from + start * sourceSize, target, (byte*)to + start * target.Size(), Math.Min(ChunkElements, count - start));
         });
+    }
+
+    // Row by row: rows that lie in another order, or are expanded as wholes.
+    private void CopyRows(DType target, byte* destination, long firstElement, long count)
+    {
+        using var expanded = new NativeBuffer(RowElements * sizeof(float));
+        var floats = (float*)expanded.Pointer;
+        for (long at = firstElement, end = firstElement + count; at < end;)
+        {
+            long row = at / RowElements, column = at % RowElements, run = Math.Min(RowElements - column, end - at);
+            if (BlockType is { } block)
+            {
+                Blocks.Decode(block, new ReadOnlySpan<byte>(RowPointer(row), (int)block.Bytes(RowElements)), new Span<float>(floats, (int)RowElements));
+                Convert(StoredType.F32, (byte*)(floats + column), target, destination, run);
+            }
+            else
+            {
+                Convert(Type, RowPointer(row) + (column * (Type.Bits() / 8)), target, destination, run);
+            }
+
+            destination += run * target.Size();
+            at += run;
+        }
     }
 
     private static void Convert(StoredType type, byte* source, DType target, byte* destination, long count)

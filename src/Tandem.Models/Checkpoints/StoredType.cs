@@ -1,6 +1,6 @@
 namespace Tandem.Models;
 
-/// <summary>The element types a safetensors file may hold. Wider than <see cref="DType"/>: a file may be listed without every type being computed with.</summary>
+/// <summary>The element types a checkpoint may hold. Wider than <see cref="DType"/>: a file may be listed without every type being computed with.</summary>
 public enum StoredType : byte
 {
     /// <summary>One byte, 0 or 1.</summary>
@@ -62,6 +62,9 @@ public enum StoredType : byte
 
     /// <summary>Unsigned 64-bit integer.</summary>
     U64,
+
+    /// <summary>Block-quantized, in a GGUF file; <see cref="StoredTensor.BlockType"/> says how.</summary>
+    Block,
 }
 
 /// <summary>Names, sizes and counterparts of <see cref="StoredType"/>.</summary>
@@ -81,13 +84,13 @@ public static class StoredTypes
     public static string AllNames { get; } = string.Join(", ", Table.Select(x => x.Name));
 
     /// <summary>The name as safetensors spells it, for example <c>BF16</c>.</summary>
-    public static string Name(this StoredType type) => Table[(int)type].Name;
+    public static string Name(this StoredType type) => type == StoredType.Block ? "blocks" : Table[(int)type].Name;
 
     /// <summary>Bits of one element.</summary>
     public static int Bits(this StoredType type) => Table[(int)type].Bits;
 
     /// <summary>The type tensors compute with, or null where there is none.</summary>
-    public static DType? ToDType(this StoredType type) => Table[(int)type].DType;
+    public static DType? ToDType(this StoredType type) => type == StoredType.Block ? null : Table[(int)type].DType;
 
     /// <summary>True for the types that <see cref="StoredTensor.CopyTo(DType, void*, int)"/> converts to f32, f16 and bf16.</summary>
     public static bool IsConvertible(this StoredType type) =>

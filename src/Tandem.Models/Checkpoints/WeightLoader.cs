@@ -11,7 +11,7 @@ internal static unsafe class WeightLoader
     /// <summary>The type that all matrices are stored in where weights can have it, else f32.</summary>
     public static DType CommonType(IReadOnlyList<StoredTensor> tensors)
     {
-        DType?[] types = [.. tensors.Where(t => t.Shape.Rank > 1).Select(t => t.Type.ToDType()).Distinct()];
+        DType?[] types = [.. tensors.Where(t => t.Shape.Rank > 1).Select(t => t.ElementType).Distinct()];
         return types is [DType.BF16 or DType.F16] ? types[0]!.Value : DType.F32;
     }
 
@@ -33,6 +33,12 @@ internal static unsafe class WeightLoader
                 (piece, _, rows) =>
                 {
                     (StoredTensor stored, TensorType type, NativeBuffer target) = weights[piece.Weight];
+                    if (type.DType.IsBlock())
+                    {
+                        Repack(stored, type, piece.First, piece.Count, target);
+                        return rows;
+                    }
+
                     if (rows.Bytes < piece.Count * sizeof(float))
                     {
                         rows.Dispose();
@@ -48,6 +54,21 @@ internal static unsafe class WeightLoader
         catch (AggregateException e)
         {
             ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+    }
+
+    // Blocks keep their bytes; rows go to their places in panels.
+    private static void Repack(StoredTensor stored, TensorType type, long first, long count, NativeBuffer target)
+    {
+        if (stored.BlockType != type.DType) throw new TandemException($"'{stored.Name}' is stored as {stored.ElementType?.Name() ?? stored.Type.Name()}, which cannot be loaded as {type.DType.Name()}");
+        int columns = (int)(type.Width / type.Dims[0]), numBlocks = columns / type.DType.BlockElements();
+        Span<nint> rows = stackalloc nint[BlockPanels.Rows];
+        for (long row = first / columns, end = row + (count / columns); row < end; row += BlockPanels.Rows)
+        {
+            int height = (int)Math.Min(BlockPanels.Rows, end - row);
+            for (int i = 0; i < height; i++) rows[i] = (nint)stored.RowPointer(row + i);
+            if (type.Layout == Layout.Panel16) BlockPanels.Pack(type.DType, rows[..height], numBlocks, target.Pointer + (row / BlockPanels.Rows * numBlocks * BlockPanels.GroupBytes(type.DType)));
+            else for (int i = 0; i < height; i++) new ReadOnlySpan<byte>((byte*)rows[i], (int)type.DType.Bytes(columns)).CopyTo(new Span<byte>(target.Pointer + ((row + i) * type.DType.Bytes(columns)), (int)type.DType.Bytes(columns)));
         }
     }
 

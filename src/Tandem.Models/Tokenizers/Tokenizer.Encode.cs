@@ -10,6 +10,12 @@ public sealed partial class Tokenizer
     [ThreadStatic]
     private static List<Piece>? t_pieces;
 
+    // The ids of a text before their number is known; kept for the next one.
+    [ThreadStatic]
+    private static List<int>? t_ids;
+
+    private const int KeptPieces = 1 << 16, KeptIds = 1 << 20;
+
     /// <summary>Token ids of a text, without special tokens around it.</summary>
     public int[] Encode(string text, SpecialTokens special = SpecialTokens.AsText) => Encode(text, addSpecial: false, special);
 
@@ -20,25 +26,30 @@ public sealed partial class Tokenizer
     /// <exception cref="TandemException">The text has a special token and those are forbidden.</exception>
     public int[] Encode(string text, bool addSpecial, SpecialTokens special = SpecialTokens.AsText)
     {
-        var ids = new List<int>((text.Length / 3) + 8);
+        List<int> ids = t_ids ?? [];
+        t_ids = null;
+        ids.Clear();
         if (!addSpecial || Parts.PostProcessor == null)
         {
             Encode(text, ids, special);
-            return [.. ids];
         }
-
-        foreach (TemplatePart part in Parts.PostProcessor.Single)
+        else
         {
-            if (part.Sequence == 0) Encode(text, ids, special);
-            else ids.AddRange(part.Ids);
+            foreach (TemplatePart part in Parts.PostProcessor.Single)
+            {
+                if (part.Sequence == 0) Encode(text, ids, special);
+                else ids.AddRange(part.Ids);
+            }
         }
 
-        return [.. ids];
+        int[] result = [.. ids];
+        if (ids.Capacity <= KeptIds) t_ids = ids;
+        return result;
     }
 
     /// <summary>Appends the token ids of a text, without special tokens around it.</summary>
     /// <exception cref="TandemException">The text has a special token and those are forbidden.</exception>
-    public void Encode(ReadOnlySpan<char> text, List<int> ids, SpecialTokens special = SpecialTokens.AsText) => EncodeText(text, new Output(ids, null), special);
+    public void Encode(ReadOnlySpan<char> text, List<int> ids, SpecialTokens special = SpecialTokens.AsText) => EncodeText(text, new Output(ids, null, null), special);
 
     /// <summary>Tokens of a text, or of two, with their places in the text.</summary>
     /// <param name="text">The text.</param>
@@ -62,7 +73,7 @@ public sealed partial class Tokenizer
 
     private EncodedToken[] Sequence(string text, int sequence, SpecialTokens special)
     {
-        var output = new Output([], []);
+        var output = new Output([], [], []);
         EncodeText(text, output, special);
         return [.. output.Tokens!.Select((t, i) => Parts.PostProcessor?.Trim(t with { Sequence = sequence }, i == 0, text) ?? t with { Sequence = sequence })];
     }
@@ -72,7 +83,7 @@ public sealed partial class Tokenizer
     // Added tokens become ids; what lies between goes on: after the raw ones to the normalizer and the normalized tokens, after those to the words.
     private void CutTokens(AlignedText text, Output output, SpecialTokens special, AddedTokenMatcher matcher, bool normalized)
     {
-        int done = 0, from = 0;
+        int done = 0, from = matcher.OnlySpecial && special == SpecialTokens.AsText ? text.Text.Length : 0;
         while (matcher.Find(text.Text, from, out int at, out int length) is { } token)
         {
             int start = at, end = from = at + length;
@@ -101,16 +112,26 @@ public sealed partial class Tokenizer
         if (text.Text.IsEmpty) return;
         if (Parts.PreTokenizer is not { } preTokenizer)
         {
-            EncodeWord(text, output);
+            EncodePieces(text, [new Piece(0, text.Text.Length)], output);
             return;
         }
 
         List<Piece> pieces = t_pieces ??= [];
-        pieces.Clear();
-        pieces.Add(new Piece(0, text.Text.Length));
-        text = preTokenizer.Apply(text, pieces);
-        foreach (Piece piece in pieces) EncodeWord(text.Slice(piece.Start, piece.Length), output);
-        if (pieces.Capacity > 1 << 16) t_pieces = null;
+        for (int at = 0; at < text.Text.Length;)
+        {
+            pieces.Clear();
+            AlignedText cut = preTokenizer.CutNext(text, ref at, pieces);
+            EncodePieces(cut, CollectionsMarshal.AsSpan(pieces), output);
+        }
+
+        if (pieces.Capacity > KeptPieces) t_pieces = null;
+    }
+
+    private void EncodePieces(AlignedText text, ReadOnlySpan<Piece> pieces, Output output)
+    {
+        if (output.Tokens == null) Model.EncodeWords(text.Text, pieces, output.Ids);
+        else
+            foreach (Piece piece in pieces) EncodeWord(text.Slice(piece.Start, piece.Length), output);
     }
 
     private void EncodeWord(AlignedText word, Output output)
@@ -118,7 +139,7 @@ public sealed partial class Tokenizer
         int first = output.Ids.Count;
         output.Ranges?.Clear();
         Model.Encode(word.Text, output.Ids, output.Ranges);
-        if (output.Tokens != null) Place(word, CollectionsMarshal.AsSpan(output.Ids)[first..], CollectionsMarshal.AsSpan(output.Ranges), output.Tokens);
+        Place(word, CollectionsMarshal.AsSpan(output.Ids)[first..], CollectionsMarshal.AsSpan(output.Ranges), output.Tokens!);
     }
 
     // Tokens are ranges of the word's bytes: each stands for the characters that any of its bytes belongs to.
@@ -133,9 +154,12 @@ public sealed partial class Tokenizer
             while (atByte + size <= ranges[i].Start) Advance(word.Text);
             int start = at;
             while (atByte + size < ranges[i].End) Advance(word.Text);
+
+            // An empty range stands for nothing, at the start of its character.
+            bool empty = ranges[i].End == ranges[i].Start;
             int end = at + length;
             string text = ids[i] == Model.SurfaceId ? word.Text[start..end].ToString() : TokenText(ids[i]);
-            tokens.Add(new EncodedToken(ids[i], text, word.StartOf(start), word.EndOf(end - 1), 0, 0));
+            tokens.Add(new EncodedToken(ids[i], text, word.StartOf(start), empty ? word.StartOf(start) : word.EndOf(end - 1), 0, 0));
         }
 
         void Advance(ReadOnlySpan<char> text)
@@ -158,10 +182,8 @@ public sealed partial class Tokenizer
     private static bool IsWord(CharClass kind, char c) => (kind & (CharClass.Letter | CharClass.Number | CharClass.Mark)) != 0 || c == '_';
 
     /// <summary>Where tokens go: ids always, places where they are wanted.</summary>
-    private sealed record Output(List<int> Ids, List<EncodedToken>? Tokens)
+    private readonly record struct Output(List<int> Ids, List<EncodedToken>? Tokens, List<ByteRange>? Ranges)
     {
-        public List<ByteRange>? Ranges { get; } = Tokens == null ? null : [];
-
         public void Add(int id, AlignedText text)
         {
             Ids.Add(id);

@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Text;
 
 namespace Tandem.Models;
@@ -9,9 +12,13 @@ namespace Tandem.Models;
 /// </summary>
 public sealed partial class Tokenizer
 {
+    // Bytes that are copied at once, more than most tokens have.
+    private const int CopyBytes = 16;
+
     private readonly string?[] _tokens;
     private readonly string?[] _decoded;
-    private readonly byte[][] _bytes;
+    private readonly byte[] _bytes;
+    private readonly int[] _bytesEnd;
     private readonly bool[] _isSpecial;
     private readonly AddedTokenMatcher _rawTokens;
     private readonly AddedTokenMatcher _normalizedTokens;
@@ -40,7 +47,10 @@ public sealed partial class Tokenizer
             _isSpecial[token.Id] &= found == token.Content;
         }
 
-        _bytes = [.. _decoded.Select(t => t == null ? [] : parts.Decoder.Bytes(t))];
+        byte[][] bytes = [.. _decoded.Select(t => t == null ? [] : parts.Decoder.Bytes(t))];
+        _bytes = [.. bytes.SelectMany(b => b), .. new byte[CopyBytes]];
+        _bytesEnd = new int[bytes.Length + 1];
+        for (int id = 0; id < bytes.Length; id++) _bytesEnd[id + 1] = _bytesEnd[id] + bytes[id].Length;
         Special = parts.AddedTokens.Where(t => t.Special).DistinctBy(t => t.Id).ToDictionary(t => t.Id, t => t.Content);
         _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(t => !t.Normalized).Select(t => (t, t.Content)));
         _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(t => t.Normalized).Select(t => (t, parts.Normalizer?.Apply(t.Content) ?? t.Content)));
@@ -91,7 +101,7 @@ public sealed partial class Tokenizer
 
     /// <summary>The bytes of a token; none for an id without one.</summary>
     /// <exception cref="TandemException">The id is beyond the vocabulary.</exception>
-    public ReadOnlySpan<byte> Bytes(int id) => _bytes[Checked(id)];
+    public ReadOnlySpan<byte> Bytes(int id) => _bytes.AsSpan(_bytesEnd[Checked(id)].._bytesEnd[id + 1]);
 
     /// <summary>What the decoder is given for a token; null for an id without one.</summary>
     internal string? DecodedToken(int id) => _decoded[Checked(id)];
@@ -100,11 +110,8 @@ public sealed partial class Tokenizer
     /// <exception cref="TandemException">An id is beyond the vocabulary.</exception>
     public string Decode(IEnumerable<int> ids, bool skipSpecial = true)
     {
-        if (!Parts.Decoder.IsBytes) return Parts.Decoder.Decode(ids.Where(id => !IsSpecial(id) || !skipSpecial).Select(DecodedToken).OfType<string>());
-        var decoder = new TokenDecoder(this, skipSpecial);
-        var text = new StringBuilder();
-        foreach (int id in ids) text.Append(decoder.AppendSpan(id));
-        return text.Append(decoder.Flush()).ToString();
+        if (!Parts.Decoder.IsBytes) return DecodeTokens(ids, skipSpecial);
+        return DecodeBytes(ids switch { int[] array => array, List<int> list => CollectionsMarshal.AsSpan(list), _ => ids.ToArray() }, skipSpecial);
     }
 
     /// <summary>The ids of many texts, encoded in parallel, in the texts' order.</summary>
@@ -128,6 +135,33 @@ public sealed partial class Tokenizer
         }
 
         return results;
+    }
+
+    private string DecodeTokens(IEnumerable<int> ids, bool skipSpecial) =>
+        Parts.Decoder.Decode(ids.Where(id => !IsSpecial(id) || !skipSpecial).Select(DecodedToken).OfType<string>());
+
+    // Replaces each maximal ill-formed part, as TokenDecoder does.
+    private string DecodeBytes(ReadOnlySpan<int> ids, bool skipSpecial)
+    {
+        long size = 0;
+        foreach (int id in ids) size += _bytesEnd[Checked(id) + 1] - _bytesEnd[id];
+        if (size > Array.MaxLength - CopyBytes) throw new TandemException($"{ids.Length} tokens are a text of {size} bytes, wanted at most {Array.MaxLength - CopyBytes}");
+        byte[] bytes = ArrayPool<byte>.Shared.Rent((int)size + CopyBytes);
+        int at = 0;
+        foreach (int id in ids)
+        {
+            if (skipSpecial && _isSpecial[id]) continue;
+            int start = _bytesEnd[id], length = _bytesEnd[id + 1] - start;
+
+            // Most tokens are short: a copy of fixed size, over which the next token goes, is the fastest.
+            if (length <= CopyBytes) Vector128.LoadUnsafe(ref _bytes[0], (nuint)start).StoreUnsafe(ref bytes[0], (nuint)at);
+            else _bytes.AsSpan(start, length).CopyTo(bytes.AsSpan(at));
+            at += length;
+        }
+
+        string text = Encoding.UTF8.GetString(bytes, 0, at);
+        ArrayPool<byte>.Shared.Return(bytes);
+        return text;
     }
 
     private int Checked(int id) =>
@@ -154,6 +188,12 @@ internal sealed record TokenizerParts
 
     /// <summary>Puts special tokens around it.</summary>
     public PostProcessor? PostProcessor { get; init; }
+
+    /// <summary>How sequences that are too long are cut, where that is asked for.</summary>
+    public Truncation? Truncation { get; init; }
+
+    /// <summary>How sequences are padded, where that is asked for.</summary>
+    public Padding? Padding { get; init; }
 
     /// <summary>Turns tokens into text again.</summary>
     public Decoder Decoder { get; init; } = new ByteLevelDecoder();

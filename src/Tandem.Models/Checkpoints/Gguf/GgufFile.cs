@@ -38,6 +38,9 @@ public sealed unsafe class GgufFile : IDisposable
         ReadTensors(cursor, tensors);
     }
 
+    /// <summary>The file.</summary>
+    public string Path => _file.Path;
+
     /// <summary>Version of the format.</summary>
     public int Version { get; }
 
@@ -76,6 +79,17 @@ public sealed unsafe class GgufFile : IDisposable
 
     /// <summary>Start of a tensor's data.</summary>
     public byte* Data(GgufTensor tensor) => _file.Range(tensor.Offset, tensor.Bytes);
+
+    /// <summary>A tensor as part of a checkpoint.</summary>
+    internal StoredTensor Stored(string name, GgufTensor tensor, Shape shape, int[]? rowOrder) => new(name, tensor.Type, shape, _file, tensor.Offset, tensor.Bytes, rowOrder);
+
+    /// <summary>The elements of a small f32 tensor.</summary>
+    /// <exception cref="GgufException">It has another type.</exception>
+    internal double[] Floats(GgufTensor tensor)
+    {
+        if (tensor.Type != DType.F32) throw new GgufException(GgufError.BadValue, $"'{Path}': tensor {CheckpointException.Quote(tensor.Name)} is {tensor.Type.Name()}; accepted: f32");
+        return [.. new ReadOnlySpan<float>(Data(tensor), (int)(tensor.Bytes / sizeof(float))).ToArray().Select(x => (double)x)];
+    }
 
     /// <summary>A string.</summary>
     /// <exception cref="GgufException">The key is missing or no string.</exception>

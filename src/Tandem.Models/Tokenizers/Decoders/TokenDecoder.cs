@@ -41,6 +41,12 @@ public sealed class TokenDecoder
             return TakeShown();
         }
 
+        if (_held == 0)
+        {
+            if (_text.Length < bytes.Length) _text = new char[2 * bytes.Length];
+            if (Ascii.ToUtf16(bytes, _text, out int length) == OperationStatus.Done) return _text.AsSpan(0, length);
+        }
+
         if (_held + bytes.Length > _bytes.Length) Array.Resize(ref _bytes, 2 * (_held + bytes.Length));
         bytes.CopyTo(_bytes.AsSpan(_held));
         _held += bytes.Length;

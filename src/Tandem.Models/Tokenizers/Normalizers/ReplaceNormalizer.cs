@@ -6,26 +6,22 @@ internal sealed class ReplaceNormalizer(SplitPattern pattern, string content) : 
     /// <inheritdoc/>
     public override AlignedText Apply(AlignedText text)
     {
-        AlignedTextBuilder? built = null;
+        var matches = new List<Piece>();
+        pattern.FindAll(text.Text, matches);
+        if (matches.Count == 0) return text;
+        var built = new AlignedTextBuilder(text.Text.Length);
         int done = 0;
-        for (int at = 0; at < text.Text.Length;)
+        foreach ((int start, int length) in matches)
         {
-            int length = pattern.Match(text.Text, at);
-            if (length == 0)
-            {
-                CharClasses.At(text.Text, at, out length);
-                at += length;
-                continue;
-            }
+            built.Append(text.Slice(done, start - done));
+            done = start + length;
 
-            built ??= new AlignedTextBuilder(text.Text.Length);
-            built.Append(text.Slice(done, at - done));
-            done = at += length;
-            int last = at >= 2 && char.IsLowSurrogate(text.Text[at - 1]) ? at - 2 : at - 1;
-            foreach (char c in content) built.AppendUnit(c, text.StartOf(last), text.EndOf(at - 1));
+            // What is put in at an empty match stands for the character before it, or for the first.
+            int end = done > 0 || text.Text.IsEmpty ? done : 1;
+            int last = end >= 2 && char.IsLowSurrogate(text.Text[end - 1]) && char.IsHighSurrogate(text.Text[end - 2]) ? end - 2 : Math.Max(0, end - 1);
+            foreach (char c in content) built.AppendUnit(c, text.Text.IsEmpty ? 0 : text.StartOf(last), text.Text.IsEmpty ? 0 : text.EndOf(end - 1));
         }
 
-        if (built == null) return text;
         built.Append(text.Slice(done, text.Text.Length - done));
         return built.Build();
     }

@@ -8,18 +8,33 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, 
     /// <inheritdoc/>
     public override bool TakesBytes => !WritesBytes;
 
-    /// <summary>Whether the text itself becomes its bytes in the byte alphabet, for parts that follow to cut; the sequence that it is made for says so.</summary>
-    public bool WritesBytes { get; set; }
+    /// <summary>Whether the text itself becomes its bytes in the byte alphabet, for parts that follow to cut or for a model of characters.</summary>
+    public bool WritesBytes { get; private set; }
+
+    /// <inheritdoc/>
+    public override void WriteBytes() => WritesBytes = true;
 
     /// <inheritdoc/>
     public override AlignedText Apply(AlignedText text, List<Piece> pieces)
     {
+        if (!addPrefixSpace && !useRegex && !WritesBytes) return text;
         text = base.Apply(addPrefixSpace ? Prefixed(text, pieces) : text, pieces);
         return WritesBytes ? Written(text, pieces) : text;
     }
 
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override Func<char, bool>? Cutters => addPrefixSpace || WritesBytes ? null : _ => useRegex;
+
+    /// <inheritdoc/>
+    public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
+    {
+        if (addPrefixSpace || WritesBytes || !useRegex) return base.CutNext(text, ref at, pieces);
+        Gpt2Pattern.Instance.CutNext(text.Text, ref at, pieces);
+        return text;
+    }
+
+    /// <inheritdoc/>
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         if (useRegex) Gpt2Pattern.Instance.Cut(text, piece, pieces);
         else pieces.Add(piece);

@@ -8,7 +8,7 @@ namespace Tandem.Models;
 internal sealed class CharDelimiterPreTokenizer(string delimiter) : PreTokenizer
 {
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         int gap = piece.Start, end = piece.Start + piece.Length;
         while (gap < end)

@@ -4,15 +4,18 @@ namespace Tandem.Models;
 internal sealed class DigitsPreTokenizer(bool individual) : PreTokenizer
 {
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override Func<char, bool> Cutters => c => CharClasses.MayBe(c, CharClass.Number);
+
+    /// <inheritdoc/>
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         int end = piece.Start + piece.Length;
         for (int at = piece.Start; at < end;)
         {
             int start = at;
-            bool number = (CharClasses.At(text, at, out int length) & CharClass.Number) != 0;
-            at += length;
-            while (at < end && !(individual && number) && (CharClasses.At(text, at, out length) & CharClass.Number) != 0 == number) at += length;
+            bool number = CharClasses.At(text, at, out int length) == CharClass.Number;
+            if (!number) at = CharClasses.Skip(text[..end], at, CharClass.Number);
+            else at = individual ? at + length : CharClasses.RunEnd(text[..end], at, CharClass.Number);
             pieces.Add(new Piece(start, at - start));
         }
     }

@@ -6,7 +6,7 @@ namespace Tandem.Models;
 internal sealed class FixedLengthPreTokenizer(int characters) : PreTokenizer
 {
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         int end = piece.Start + piece.Length;
         for (int at = piece.Start; at < end;)

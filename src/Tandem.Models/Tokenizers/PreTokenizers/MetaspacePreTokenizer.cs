@@ -42,7 +42,7 @@ internal sealed class MetaspacePreTokenizer(char replacement, PrependScheme sche
     }
 
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         var splitter = new PieceSplitter(SplitBehavior.MergedWithNext, pieces);
         int gap = piece.Start, end = piece.Start + piece.Length;

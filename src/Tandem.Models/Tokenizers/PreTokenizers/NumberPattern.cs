@@ -6,6 +6,12 @@ internal sealed class NumberPattern(string source, int max) : SplitPattern(sourc
     /// <inheritdoc/>
     public override int Match(ReadOnlySpan<char> text, int at) => RunEnd(text, at, max) - at;
 
+    /// <inheritdoc/>
+    public override bool MayMatch(char unit) => CharClasses.MayBe(unit, CharClass.Number);
+
+    /// <inheritdoc/>
+    protected override int NextStart(ReadOnlySpan<char> text, int at) => CharClasses.Skip(text, at, CharClass.Number);
+
     /// <summary>End of the run of at most <paramref name="max"/> numbers that starts at <paramref name="at"/>.</summary>
     public static int RunEnd(ReadOnlySpan<char> text, int at, int max)
     {

@@ -9,12 +9,20 @@ internal readonly record struct Piece(int Start, int Length);
 internal abstract class PreTokenizer
 {
     private const string Supported =
-        "ByteLevel, Digits, Split, Metaspace, Whitespace, WhitespaceSplit, BertPreTokenizer, Punctuation, CharDelimiterSplit, FixedLength, Sequence";
+        "ByteLevel, Digits, Split, Metaspace, Whitespace, WhitespaceSplit, BertPreTokenizer, Punctuation, UnicodeScripts, CharDelimiterSplit, FixedLength, Sequence";
 
     private JsonElement _source;
 
     /// <summary>Whether the words go to the model as bytes.</summary>
     public virtual bool TakesBytes => false;
+
+    /// <summary>Of a part that leaves the text as it is: the UTF-16 units without any of which a piece stays whole. Null is no such part.</summary>
+    public virtual Func<char, bool>? Cutters => null;
+
+    /// <summary>Words that would go to the model as bytes are written in the byte alphabet instead, for models of characters.</summary>
+    public virtual void WriteBytes()
+    {
+    }
 
     /// <summary>Cuts each piece of a text in place; a part that changes the text gives the one that the pieces are of then.</summary>
     public virtual AlignedText Apply(AlignedText text, List<Piece> pieces)
@@ -24,6 +32,17 @@ internal abstract class PreTokenizer
         for (int i = 0; i < end; i++) Cut(text.Text, pieces[i], pieces);
         pieces.RemoveRange(0, end);
         return text;
+    }
+
+    /// <summary>
+    /// Appends the next pieces of a text from <paramref name="at"/> on, which moves behind them: some where the part can stop between words, so that a long
+    /// text needs no long list, else all. Gives the text that the pieces are of.
+    /// </summary>
+    public virtual AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
+    {
+        pieces.Add(new Piece(at, text.Text.Length - at));
+        at = text.Text.Length;
+        return Apply(text, pieces);
     }
 
     /// <summary>Writes the part as in <c>tokenizer.json</c>.</summary>
@@ -44,6 +63,7 @@ internal abstract class PreTokenizer
             "WhitespaceSplit" => new WhitespaceSplitPreTokenizer(bert: false),
             "BertPreTokenizer" => new WhitespaceSplitPreTokenizer(bert: true),
             "Punctuation" => new PunctuationPreTokenizer(PieceSplitter.Parse(part, place, SplitBehavior.Isolated)),
+            "UnicodeScripts" => new UnicodeScriptsPreTokenizer(),
             "CharDelimiterSplit" => CharDelimiterPreTokenizer.Parse(part, place),
             "FixedLength" => FixedLengthPreTokenizer.Parse(part, place),
             "Sequence" => new SequencePreTokenizer([.. PartJson.Items(part, place, "pretokenizers").Select(p => Read(p.Item, p.Place) ?? throw new TandemException($"{p.Place}: null, wanted one of {Supported}"))]),
@@ -54,5 +74,5 @@ internal abstract class PreTokenizer
     }
 
     /// <summary>Appends the pieces of one piece of a text, in order.</summary>
-    protected abstract void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
+    public abstract void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
 }

@@ -4,7 +4,7 @@ namespace Tandem.Models;
 internal sealed class PunctuationPreTokenizer(SplitBehavior behavior) : PreTokenizer
 {
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         var splitter = new PieceSplitter(behavior, pieces);
         int gap = piece.Start, end = piece.Start + piece.Length;

@@ -26,13 +26,15 @@ internal ref struct PieceSplitter(SplitBehavior behavior, List<Piece> pieces)
 {
     private readonly int _first = pieces.Count;
     private bool _afterMatch;
+    private bool _apart;
 
     /// <summary>Adds the next part of the text.</summary>
     public void Add(int start, int length, bool match)
     {
         if (length == 0) return;
-        bool any = pieces.Count > _first, afterMatch = _afterMatch;
+        bool any = pieces.Count > _first && !_apart, afterMatch = _afterMatch;
         _afterMatch = match;
+        _apart = false;
         bool join = behavior switch
         {
             SplitBehavior.MergedWithPrevious => any && match && !afterMatch,
@@ -44,6 +46,9 @@ internal ref struct PieceSplitter(SplitBehavior behavior, List<Piece> pieces)
         if (join) pieces[^1] = pieces[^1] with { Length = pieces[^1].Length + length };
         else pieces.Add(new Piece(start, length));
     }
+
+    /// <summary>An empty match: what follows does not join what was before.</summary>
+    public void Break() => _apart = true;
 
     /// <summary>Reads the behavior of a part.</summary>
     public static SplitBehavior Parse(JsonElement part, string place, SplitBehavior? missing = null)

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Tandem.Models;
 
 /// <summary>
-/// A regular expression of published tokenizers as a scanner written by hand, over code points and in linear time: a general engine on UTF-16 would cut
-/// characters outside the basic plane in halves and may need quadratic time on long runs of white space.
+/// A string or a regular expression that a text is searched for, over code points and in linear time. Those of widely used tokenizers are scanners written
+/// by hand, which are the fastest; those that need no search are <see cref="SimplePattern"/>s; <see cref="RegexPattern"/> is for all others.
 /// </summary>
 internal abstract class SplitPattern(string source)
 {
@@ -31,13 +31,33 @@ internal abstract class SplitPattern(string source)
     /// <summary>Length of the match that starts at <paramref name="at"/>, 0 if there is none.</summary>
     public abstract int Match(ReadOnlySpan<char> text, int at);
 
+    /// <summary>Whether a UTF-16 unit is one of those of which every match has at least one.</summary>
+    public virtual bool MayMatch(char unit) => true;
+
+    /// <summary>The first place from <paramref name="at"/> on where a match may start; the end if there is none.</summary>
+    protected virtual int NextStart(ReadOnlySpan<char> text, int at) => at;
+
     /// <summary>Appends the pieces of a piece: matches and what lies between them.</summary>
-    public void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public virtual void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
-        ReadOnlySpan<char> part = text.Slice(piece.Start, piece.Length);
-        int gap = 0;
-        for (int at = 0; at < part.Length;)
+        int at = 0;
+        Cut(text.Slice(piece.Start, piece.Length), piece.Start, ref at, pieces, int.MaxValue);
+    }
+
+    /// <summary>Appends pieces of a text from <paramref name="at"/> on, the start of the text or the end of a match, up to a number that a cache holds.</summary>
+    public virtual void CutNext(ReadOnlySpan<char> text, scoped ref int at, List<Piece> pieces)
+    {
+        const int Some = 512;
+        Cut(text, 0, ref at, pieces, pieces.Count + Some);
+    }
+
+    private void Cut(ReadOnlySpan<char> part, int start, scoped ref int from, List<Piece> pieces, int most)
+    {
+        int gap = from, at = from;
+        while (at < part.Length && pieces.Count < most)
         {
+            at = NextStart(part, at);
+            if (at == part.Length) break;
             int length = Match(part, at);
             if (length == 0)
             {
@@ -46,12 +66,25 @@ internal abstract class SplitPattern(string source)
                 continue;
             }
 
-            if (gap < at) pieces.Add(new Piece(piece.Start + gap, at - gap));
-            pieces.Add(new Piece(piece.Start + at, length));
+            if (gap < at) pieces.Add(new Piece(start + gap, at - gap));
+            pieces.Add(new Piece(start + at, length));
             gap = at += length;
         }
 
-        if (gap < part.Length) pieces.Add(new Piece(piece.Start + gap, part.Length - gap));
+        if (gap < at) pieces.Add(new Piece(start + gap, at - gap));
+        from = at;
+    }
+
+    /// <summary>Appends all matches in a text; none overlaps the one before.</summary>
+    public virtual void FindAll(ReadOnlySpan<char> text, List<Piece> matches)
+    {
+        for (int at = 0; at < text.Length;)
+        {
+            int length = Match(text, at);
+            if (length > 0) matches.Add(new Piece(at, length));
+            else CharClasses.At(text, at, out length);
+            at += length;
+        }
     }
 
     /// <summary>Reads the <c>pattern</c> of a part: a string or an expression.</summary>
@@ -65,14 +98,14 @@ internal abstract class SplitPattern(string source)
         return new LiteralPattern(PartJson.String(text, $"{place}.pattern.String"));
     }
 
-    /// <summary>The scanner of an expression.</summary>
-    /// <exception cref="TandemException">It is none of the known ones.</exception>
+    /// <summary>The scanner of an expression, or the general engine.</summary>
+    /// <exception cref="TandemException">The expression is malformed, or has what is not supported.</exception>
     public static SplitPattern Find(string source, string place)
     {
         foreach (SplitPattern pattern in Known)
             if (pattern.Source == source) return pattern;
-        if (SimplePattern.TryParse(source) is { } simple) return simple;
-        throw new TandemException($"{place}: '{source}' is not supported; there are alternatives of characters and classes, and the patterns of GPT-2, Llama 3, Qwen2, cl100k and DeepSeek V3: {string.Join("   ", Known.Select(k => $"'{k.Source}'"))}");
+        RegexNode expression = RegexParser.Parse(source, place);
+        return SimplePattern.TryMake(source, expression) ?? (SplitPattern)new RegexPattern(source, expression, place);
     }
 
     /// <summary>The match of <see cref="SpaceTail"/> at a white space character.</summary>

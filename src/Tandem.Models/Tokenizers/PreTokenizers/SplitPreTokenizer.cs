@@ -5,8 +5,22 @@ namespace Tandem.Models;
 /// <summary>Cuts where a pattern matches or, inverted, where it does not.</summary>
 internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior behavior, bool invert) : PreTokenizer
 {
+    [ThreadStatic]
+    private static List<Piece>? t_matches;
+
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override Func<char, bool>? Cutters => behavior == SplitBehavior.Isolated ? pattern.MayMatch : null;
+
+    /// <inheritdoc/>
+    public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
+    {
+        if (behavior != SplitBehavior.Isolated) return base.CutNext(text, ref at, pieces);
+        pattern.CutNext(text.Text, ref at, pieces);
+        return text;
+    }
+
+    /// <inheritdoc/>
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         if (behavior == SplitBehavior.Isolated)
         {
@@ -15,21 +29,17 @@ internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior beha
         }
 
         ReadOnlySpan<char> part = text.Slice(piece.Start, piece.Length);
+        List<Piece> matches = t_matches ??= [];
+        matches.Clear();
+        pattern.FindAll(part, matches);
         var splitter = new PieceSplitter(behavior, pieces);
         int gap = 0;
-        for (int at = 0; at < part.Length;)
+        foreach ((int at, int length) in matches)
         {
-            int length = pattern.Match(part, at);
-            if (length == 0)
-            {
-                CharClasses.At(part, at, out length);
-                at += length;
-                continue;
-            }
-
             splitter.Add(piece.Start + gap, at - gap, invert);
-            splitter.Add(piece.Start + at, length, !invert);
-            gap = at += length;
+            if (length == 0) splitter.Break();
+            else splitter.Add(piece.Start + at, length, !invert);
+            gap = at + length;
         }
 
         splitter.Add(piece.Start + gap, part.Length - gap, invert);

@@ -3,8 +3,6 @@ namespace Tandem.Models;
 /// <summary>Runs of word characters, and runs of what is neither word nor white space; white space is left out.</summary>
 internal sealed class WhitespacePreTokenizer : PreTokenizer
 {
-    private static readonly CharSet Words = MakeWords();
-
     private enum Kind
     {
         Space,
@@ -13,7 +11,7 @@ internal sealed class WhitespacePreTokenizer : PreTokenizer
     }
 
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         int end = piece.Start + piece.Length, start = piece.Start;
         Kind running = Kind.Space;
@@ -35,15 +33,6 @@ internal sealed class WhitespacePreTokenizer : PreTokenizer
     private static Kind KindAt(ReadOnlySpan<char> text, int at, out int length)
     {
         if (CharClasses.At(text, at, out length) == CharClass.Space) return Kind.Space;
-        return Words.Has(CharSet.CodePointAt(text, at, out _)) ? Kind.Word : Kind.Other;
-    }
-
-    // \w of UTS 18: no other numbers, but joiners and the letters among symbols.
-    private static CharSet MakeWords()
-    {
-        var words = new CharSet();
-        foreach (string category in (string[])["L", "M", "Nd", "Nl", "Pc"]) words.TryAddCategory(category, others: false);
-        foreach ((int first, int last) in ((int, int)[])[(0x200C, 0x200D), (0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189)]) words.Add(first, last);
-        return words;
+        return CharSet.IsWord(CharSet.CodePointAt(text, at, out _)) ? Kind.Word : Kind.Other;
     }
 }

@@ -4,7 +4,7 @@ namespace Tandem.Models;
 internal sealed class WhitespaceSplitPreTokenizer(bool bert) : PreTokenizer
 {
     /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         int gap = piece.Start, end = piece.Start + piece.Length;
         for (int at = piece.Start; at < end;)

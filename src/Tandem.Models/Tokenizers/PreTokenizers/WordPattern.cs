@@ -12,8 +12,7 @@ internal sealed class WordPattern(string source, int maxDigits, bool marksAreLet
     /// <inheritdoc/>
     public override int Match(ReadOnlySpan<char> text, int at)
     {
-        int contraction = Contraction(text[at..]);
-        if (contraction > 0) return contraction;
+        if (text[at] == '\'' && Contraction(text[at..]) is > 0 and var contraction) return contraction;
         CharClass kind = CharClasses.At(text, at, out int length);
         int next = at + length;
         if ((kind & _letters) != 0) return CharClasses.RunEnd(text, next, _letters) - at;
@@ -21,17 +20,14 @@ internal sealed class WordPattern(string source, int maxDigits, bool marksAreLet
         if (next < text.Length && text[at] is not ('\r' or '\n') && (CharClasses.At(text, next, out int letter) & _letters) != 0)
             return CharClasses.RunEnd(text, next + letter, _letters) - at;
         int start = text[at] == ' ' && next < text.Length ? next : at;
-        int end = start;
-        while (end < text.Length && IsOther(CharClasses.At(text, end, out length))) end += length;
+        int end = CharClasses.Skip(text, start, _letters | CharClass.Number | CharClass.Space);
         return end > start ? SkipLineBreaks(text, end) - at : MatchSpace(text, at);
     }
-
-    private bool IsOther(CharClass c) => (c & (_letters | CharClass.Number | CharClass.Space)) == 0;
 
     // U+017F is an s when case does not matter.
     private static int Contraction(ReadOnlySpan<char> text)
     {
-        if (text[0] != '\'' || text.Length < 2) return 0;
+        if (text.Length < 2) return 0;
         if ((char)(text[1] | 0x20) is 's' or 't' or 'm' or 'd' || text[1] == '\u017f') return char.IsAscii(text[1]) || text[1] == '\u017f' ? 2 : 0;
         if (text.Length < 3 || !char.IsAscii(text[1]) || !char.IsAscii(text[2])) return 0;
         return ((char)(text[1] | 0x20), (char)(text[2] | 0x20)) is ('r', 'e') or ('v', 'e') or ('l', 'l') ? 3 : 0;

@@ -7,18 +7,19 @@ internal sealed class AddedTokenMatcher
 {
     private readonly Dictionary<long, int> _edges = [];
     private readonly List<AddedToken?> _tokens = [null];
-    private readonly SearchValues<char> _first;
+    private readonly SearchValues<string> _texts;
 
     /// <summary>Makes a matcher of tokens and the texts they are found as.</summary>
     public AddedTokenMatcher(IEnumerable<(AddedToken Token, string Text)> tokens)
     {
-        var first = new HashSet<char>();
+        var texts = new HashSet<string>();
         foreach ((AddedToken token, string text) in tokens)
         {
             // Nothing is left of a token that the normalizer takes away; it is never found.
             if (text.Length == 0) continue;
             int node = 0;
-            first.Add(text[0]);
+            texts.Add(text);
+            OnlySpecial &= token.Special;
             foreach (char c in text)
             {
                 if (!_edges.TryGetValue(Edge(node, c), out int child))
@@ -33,23 +34,18 @@ internal sealed class AddedTokenMatcher
             _tokens[node] = token;
         }
 
-        _first = SearchValues.Create([.. first]);
+        _texts = SearchValues.Create([.. texts], StringComparison.Ordinal);
     }
+
+    /// <summary>Whether all of them are special: where those are text, there is nothing to look for.</summary>
+    public bool OnlySpecial { get; } = true;
 
     /// <summary>The next match in <paramref name="text"/> from <paramref name="from"/> on, or null.</summary>
     public AddedToken? Find(ReadOnlySpan<char> text, int from, out int at, out int length)
     {
-        for (at = from; at < text.Length; at++)
-        {
-            int skip = text[at..].IndexOfAny(_first);
-            if (skip < 0) break;
-            at += skip;
-            if (Longest(text, at, out length) is { } token) return token;
-        }
-
-        at = text.Length;
-        length = 0;
-        return null;
+        int skip = from < text.Length ? text[from..].IndexOfAny(_texts) : -1;
+        at = skip < 0 ? text.Length : from + skip;
+        return Longest(text, at, out length);
     }
 
     private static long Edge(int node, char c) => ((long)node << 16) | c;

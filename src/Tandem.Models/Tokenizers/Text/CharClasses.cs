@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Tandem.Models;
@@ -29,6 +30,9 @@ internal enum CharClass : byte
 
     /// <summary>\p{S}.</summary>
     Symbol = 32,
+
+    /// <summary>Half a surrogate pair in the table of the basic plane; no code point has it.</summary>
+    Surrogate = 128,
 }
 
 /// <summary>Classes of the code points of a UTF-16 text, from a table for the basic plane.</summary>
@@ -40,9 +44,9 @@ internal static class CharClasses
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static CharClass At(ReadOnlySpan<char> text, int at, out int length)
     {
-        char c = text[at];
+        CharClass kind = OfUnit(text[at]);
         length = 1;
-        return char.IsSurrogate(c) ? OfPair(text[at..], out length) : Plane0[c];
+        return kind == CharClass.Surrogate ? OfPair(text[at..], out length) : kind;
     }
 
     /// <summary>Class of the code point that ends at <paramref name="end"/>.</summary>
@@ -52,13 +56,35 @@ internal static class CharClasses
         return At(text, start, out _);
     }
 
+    /// <summary>Whether a UTF-16 unit is, or is half of, a code point that may be of a class.</summary>
+    public static bool MayBe(char unit, CharClass kind) => (OfUnit(unit) & (kind | CharClass.Surrogate)) != 0;
+
     /// <summary>End of the run of code points of any of <paramref name="classes"/> that starts at <paramref name="at"/>.</summary>
     public static int RunEnd(ReadOnlySpan<char> text, int at, CharClass classes)
     {
-        while (at < text.Length && (At(text, at, out int length) & classes) != 0) at += length;
-        return at;
+        while (true)
+        {
+            while ((uint)at < (uint)text.Length && (OfUnit(text[at]) & classes) != 0) at++;
+            if (at >= text.Length || OfUnit(text[at]) != CharClass.Surrogate || (OfPair(text[at..], out int length) & classes) == 0) return at;
+            at += length;
+        }
     }
 
+    /// <summary>The first code point from <paramref name="at"/> on that is of any of <paramref name="classes"/>; the end if there is none.</summary>
+    public static int Skip(ReadOnlySpan<char> text, int at, CharClass classes)
+    {
+        while (true)
+        {
+            while ((uint)at < (uint)text.Length && (OfUnit(text[at]) & (classes | CharClass.Surrogate)) == 0) at++;
+            if (at >= text.Length || OfUnit(text[at]) != CharClass.Surrogate || (OfPair(text[at..], out int length) & classes) != 0) return Math.Min(at, text.Length);
+            at += length;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static CharClass OfUnit(char c) => Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(Plane0), c);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static CharClass OfPair(ReadOnlySpan<char> text, out int length)
     {
         if (Rune.DecodeFromUtf16(text, out Rune rune, out length) == OperationStatus.Done) return Of(Rune.GetUnicodeCategory(rune));
@@ -70,7 +96,7 @@ internal static class CharClasses
     {
         var classes = new CharClass[0x10000];
         for (int c = 0; c < classes.Length; c++)
-            classes[c] = char.IsWhiteSpace((char)c) ? CharClass.Space : Of(CharUnicodeInfo.GetUnicodeCategory((char)c));
+            classes[c] = char.IsSurrogate((char)c) ? CharClass.Surrogate : char.IsWhiteSpace((char)c) ? CharClass.Space : Of(CharUnicodeInfo.GetUnicodeCategory((char)c));
         return classes;
     }
 
