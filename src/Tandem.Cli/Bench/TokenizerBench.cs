@@ -13,7 +13,7 @@ internal static class TokenizerBench
 
     public static void Run(BenchReport report, string path, IReadOnlyList<(string Name, string Text)> texts, int hostile, int threads, int repetitions, CancellationToken cancel)
     {
-        Tokenizer tokenizer = TokenizerJson.Load(path);
+        Tokenizer tokenizer = TokenizerFiles.Load(path);
         string name = Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(path))) ?? path;
         foreach ((string kind, string text) in texts) Text(report, tokenizer, $"{name}, {kind}", text, threads, repetitions, cancel);
         Words(report, tokenizer, name, repetitions, cancel);
