@@ -80,8 +80,15 @@ public sealed unsafe class GgufFile : IDisposable
     /// <summary>Start of a tensor's data.</summary>
     public byte* Data(GgufTensor tensor) => _file.Range(tensor.Offset, tensor.Bytes);
 
+    /// <summary>A tensor with its bytes as they are, to be written to another file.</summary>
+    public TensorSource Source(GgufTensor tensor) => new(
+        tensor.Name,
+        tensor.Type,
+        new Shape([.. tensor.Dims.Reverse()]),
+        (first, destination) => _file.Span(tensor.Offset + tensor.Type.Bytes(first), destination.Length).CopyTo(destination));
+
     /// <summary>A tensor as part of a checkpoint.</summary>
-    internal StoredTensor Stored(string name, GgufTensor tensor, Shape shape, int[]? rowOrder) => new(name, tensor.Type, shape, _file, tensor.Offset, tensor.Bytes, rowOrder);
+    internal StoredTensor Stored(string name, GgufTensor tensor, Shape shape, StoredOrder order) => new(name, tensor.Type, shape, _file, tensor.Offset, tensor.Bytes, order);
 
     /// <summary>The elements of a small f32 tensor.</summary>
     /// <exception cref="GgufException">It has another type.</exception>
