@@ -13,6 +13,9 @@ var root = new RootCommand("Tandem trains and serves language models. Try: tande
     TokenizeCommand.Create(),
     TokenizerCommand.Create(),
     TemplateCommand.Create(),
+    InspectCommand.Create(),
+    ConvertCommand.Create(),
+    QuantizeCommand.Create(),
     PlanCommand.Create(),
     BenchCommand.Create(),
 };

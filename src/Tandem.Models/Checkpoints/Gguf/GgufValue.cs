@@ -75,6 +75,17 @@ public sealed class GgufValue
         _ => CheckpointException.Quote((string)Content),
     };
 
+    /// <summary>The value with an array's first elements, and the beginning of a long text.</summary>
+    /// <param name="elements">Elements that are shown at the most.</param>
+    /// <param name="characters">Characters of a text that are shown at the most.</param>
+    public string ToString(int elements, int characters)
+    {
+        if (Content is string text) return Shortened(text, characters);
+        if (Content is not Array array) return ToString();
+        string[] shown = [.. array.Cast<object>().Take(elements).Select(e => e is string s ? CheckpointException.Quote(Shortened(s, characters)) : Convert.ToString(e, CultureInfo.InvariantCulture)!)];
+        return $"[{string.Join(", ", shown)}{(array.Length > shown.Length ? $", ... {array.Length:N0} in all" : "")}]";
+    }
+
     /// <summary>A string.</summary>
     public static GgufValue Of(string value) => new(GgufValueType.String, GgufValueType.String, value);
 
@@ -136,6 +147,8 @@ public sealed class GgufValue
             _ => Elements<long>(cursor, element, key, count),
         });
     }
+
+    private static string Shortened(string text, int characters) => text.Length <= characters ? text : text[..characters] + "...";
 
     private static GgufValueType ReadType(GgufCursor cursor, string key)
     {
