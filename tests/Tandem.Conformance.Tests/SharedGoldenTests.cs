@@ -10,6 +10,7 @@ public sealed class SharedGoldenTests
     [InlineData("models")]
     [InlineData("training")]
     [InlineData("tokenizers")]
+    [InlineData("gguf")]
     public void No_case_fails(string kind)
     {
         string shared = Shared();
@@ -26,6 +27,7 @@ public sealed class SharedGoldenTests
     [InlineData("tokenizers/bpe_gpt2")]
     [InlineData("tokenizers/training")]
     [InlineData("tokenizers/units")]
+    [InlineData("gguf/models")]
     public void A_subfolder_by_itself_gives_the_same_cases(string folder)
     {
         string shared = Shared();

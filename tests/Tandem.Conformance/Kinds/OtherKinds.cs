@@ -1,7 +1,9 @@
+using Tandem.Conformance.Kinds.Gguf;
+
 namespace Tandem.Conformance.Kinds;
 
 /// <summary>
-/// Kinds that the engine has nothing for yet: each file is a case, unsupported by the kind's name. Malformed safetensors, which stand among GGUF's, are run.
+/// Kinds that the engine has nothing for yet: each file is a case, unsupported by the kind's name. Of GGUF's, whole models, recipes and malformed safetensors are run.
 /// </summary>
 internal static class OtherKinds
 {
@@ -24,6 +26,8 @@ internal static class OtherKinds
     private static void RunSafetensors(CaseFolder folder, RunContext context)
     {
         if (SafetensorsCases.Has(folder)) SafetensorsCases.Run(folder, context);
+        if (GgufModelCases.Has(folder)) GgufModelCases.Run(folder, context);
+        if (PresetCases.Has(folder)) PresetCases.Run(folder, context);
         foreach (CaseFolder sub in folder.Folders) RunSafetensors(sub, context);
     }
 }

@@ -81,8 +81,8 @@ public sealed class GgufValue
     public string ToString(int elements, int characters)
     {
         if (Content is string text) return Shortened(text, characters);
-        if (Content is not Array array) return ToString();
-        string[] shown = [.. array.Cast<object>().Take(elements).Select(e => e is string s ? CheckpointException.Quote(Shortened(s, characters)) : Convert.ToString(e, CultureInfo.InvariantCulture)!)];
+        if (Content is not Array array) return Number(Content);
+        string[] shown = [.. array.Cast<object>().Take(elements).Select(e => e is string s ? CheckpointException.Quote(Shortened(s, characters)) : Number(e))];
         return $"[{string.Join(", ", shown)}{(array.Length > shown.Length ? $", ... {array.Length:N0} in all" : "")}]";
     }
 
@@ -147,6 +147,11 @@ public sealed class GgufValue
             _ => Elements<long>(cursor, element, key, count),
         });
     }
+
+    // The shortest text that means the same f32.
+    private string Number(object value) => value is double real && ElementType == GgufValueType.Float32
+        ? ((float)real).ToString(CultureInfo.InvariantCulture)
+        : value is bool truth ? (truth ? "true" : "false") : Convert.ToString(value, CultureInfo.InvariantCulture)!;
 
     private static string Shortened(string text, int characters) => text.Length <= characters ? text : text[..characters] + "...";
 
