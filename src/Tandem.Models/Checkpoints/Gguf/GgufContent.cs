@@ -50,7 +50,7 @@ public sealed class GgufContent : IDisposable
             var traits = new ModelTraits(Count("block_count", 0), heads, Count("attention.head_count_kv", heads), Count("expert_count", 0), file.Find("output.weight") == null);
             return new GgufContent(
                 file,
-                [.. file.Metadata],
+                [.. file.Metadata.Where(m => !m.Key.StartsWith(GgufParts.Prefix, StringComparison.Ordinal))],
                 [.. file.Tensors.Select(t => new GgufTensorView(t.Name, file.Stored(t.Name, t, new Shape([.. t.Dims.Reverse()]), default), t.Type, null, false))],
                 traits);
         }
