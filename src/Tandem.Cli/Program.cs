@@ -17,6 +17,7 @@ var root = new RootCommand("Tandem trains and serves language models. Try: tande
     ConvertCommand.Create(),
     QuantizeCommand.Create(),
     PlanCommand.Create(),
+    EvalCommand.Create(),
     BenchCommand.Create(),
 };
 

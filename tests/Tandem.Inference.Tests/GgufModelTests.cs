@@ -73,6 +73,35 @@ public sealed class GgufModelTests : IDisposable
         AssertClose(Logits(expanded, tokens), Logits(quantized, tokens), 1e-5);
     }
 
+    [Fact]
+    public void Vocabulary_template_and_token_ids_survive_too()
+    {
+        using (Model model = TinyModels.Initialized(TinyModels.Llama() with { VocabSize = 270, BosTokenId = 256, EosTokenIds = [257, 258] })) model.Save(Hf);
+        var trainer = new BpeTrainer();
+        trainer.Add(new StringReader("a cat and a cat and a hat 12 34"));
+        Tokenizer tokenizer = trainer.Train(265, ["<s>", "</s>", "<end>"], 1);
+        TokenizerJson.Save(tokenizer, Path.Combine(Hf, TokenizerJson.FileName));
+        File.WriteAllText(Path.Combine(Hf, "chat_template.jinja"), "{{ messages }}");
+        ToFile(Hf, File1);
+        Assert.Equal(tokenizer.Encode("a cat 12\n"), TokenizerFiles.Load(File1).Encode("a cat 12\n"));
+
+        string back = Path.Combine(_folder, "back");
+        using (GgufModel file = GgufModel.Open(File1))
+        {
+            Assert.Equal([257, 258], file.Config.EosTokenIds);
+            Assert.Null(GgufToDirectory.VocabularyProblem(file));
+            GgufToDirectory.Write(file, back, DType.F32, cancel: TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal("{{ messages }}", File.ReadAllText(Path.Combine(back, "chat_template.jinja")));
+        Assert.Equal(tokenizer.Encode("a cat 12\n<s>"), TokenizerFiles.Load(back).Encode("a cat 12\n<s>"));
+        ToFile(back, File2);
+        using GgufFile first = GgufFile.Open(File1), second = GgufFile.Open(File2);
+        Assert.Equal(first.Strings("tokenizer.ggml.tokens"), second.Strings("tokenizer.ggml.tokens"));
+        Assert.Equal(first.Strings("tokenizer.ggml.merges"), second.Strings("tokenizer.ggml.merges"));
+        Assert.Equal("gpt-2", second.String("tokenizer.ggml.pre"));
+    }
+
     [Theory]
     [InlineData("llama.block_count", null, "has no key llama.block_count")]
     [InlineData("llama.block_count", 2000000000L, "llama.block_count is 2000000000 (UInt32); accepted: a whole number from 1 to 10000")]

@@ -58,6 +58,7 @@ internal static class ConvertCommand
         ModelFacts.PrintTotals([.. model.Tensors.All.Select(t => new TensorFacts(t.Name, GgufToDirectory.TypeOf(t, type).Name(), t.Shape.ToString(), t.Shape.Count, t.Shape.Bytes(GgufToDirectory.TypeOf(t, type))))]);
         int expanded = model.Tensors.All.Count(t => t.BlockType != null);
         if (expanded > 0) Console.WriteLine($"{expanded} quantized tensors ({string.Join(", ", model.Tensors.All.Select(t => t.BlockType?.Name()).OfType<string>().Distinct())}) are expanded to {type.Name()}");
+        if (GgufToDirectory.VocabularyProblem(model) is { } problem) Console.WriteLine($"no {TokenizerJson.FileName} is written: {problem}");
         if (dry) return;
         WriteDisplay.Run(progress => GgufToDirectory.Write(model, to, type, overwrite, progress, cancel));
         Console.WriteLine(to);

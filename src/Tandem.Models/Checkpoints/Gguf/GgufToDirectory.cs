@@ -12,7 +12,14 @@ public static class GgufToDirectory
         return tensor.ElementType is DType.F32 or DType.F16 or DType.BF16 ? tensor.ElementType.Value : tensor.Type == StoredType.F64 ? DType.F32 : expanded;
     }
 
-    /// <summary>Writes weights, config, generation config and chat template.</summary>
+    /// <summary>Why the file's vocabulary has no form in tokenizer.json; null if it has one.</summary>
+    public static string? VocabularyProblem(GgufModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return Vocabulary(model).Problem;
+    }
+
+    /// <summary>Writes weights, config, generation config, chat template and, where it has a form there, the vocabulary as tokenizer.json.</summary>
     /// <param name="model">The open file.</param>
     /// <param name="folder">The directory; one that is not there yet appears whole or not at all.</param>
     /// <param name="expanded">The type of what is quantized in the file: f32, f16 or bf16.</param>
@@ -64,5 +71,19 @@ public static class GgufToDirectory
         HfDirectoryWriter.Write(folder, config.ToJson(), sources, GenerationConfig.From(config).ToJson(), overwrite: overwrite);
         if (ModelTemplates.Load(model.File.Path).Sources.TryGetValue(ModelTemplates.DefaultName, out string? template))
             AtomicFile.WriteAllText(Path.Combine(folder, TemplateFile), template);
+        if (Vocabulary(model).Json is { } json) AtomicFile.WriteAllBytes(Path.Combine(folder, TokenizerJson.FileName), json);
+    }
+
+    private static (byte[]? Json, string? Problem) Vocabulary(GgufModel model)
+    {
+        if (!model.File.Metadata.ContainsKey(GgufTokens.Tokens)) return (null, $"the file has no {GgufTokens.Tokens}");
+        try
+        {
+            return (TokenizerJson.Write(TokenizerFiles.Load(model.File.Path)), null);
+        }
+        catch (TandemException e)
+        {
+            return (null, e.Message);
+        }
     }
 }

@@ -8,17 +8,7 @@ internal static class GgufVocabularyKeys
     private const int MaxFileBytes = 256 << 20;
     private const int Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, Byte = 6;
 
-    private const string Contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)", SpaceTail = @"\s*[\r\n]+|\s+(?!\S)|\s+";
-    private const string Gpt2 = "gpt-2", Digits = "digits", ByteLevel = "byte-level";
-
-    // What cuts texts into words, one after another, by the names that other programs know it by.
-    private static readonly (string Name, string[] Expressions)[] PreTokenizers =
-    [
-        (Gpt2, [ByteLevel]),
-        ("smollm", [Digits, ByteLevel]),
-        ("llama-bpe", [$@"{Contractions}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{SpaceTail}"]),
-        ("qwen2", [$@"{Contractions}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{SpaceTail}"]),
-    ];
+    private const string AnyDigit = @"\p{N}";
 
     /// <summary>The keys; none for a directory without tokenizer.json and without template.</summary>
     /// <exception cref="TandemException">The tokenizer is of a kind that files have no place for.</exception>
@@ -129,30 +119,32 @@ internal static class GgufVocabularyKeys
     {
         var expressions = new List<string>();
         if (root.TryGetProperty("pre_tokenizer", out JsonElement pre) && pre.ValueKind == JsonValueKind.Object) Collect(pre, expressions);
-        foreach ((string name, string[] known) in PreTokenizers)
-            if (known.SequenceEqual(expressions)) return name;
-        throw new TandemException($"pre_tokenizer: texts are cut by {CheckpointException.Quote(string.Join("  then  ", expressions))}, which GGUF files have no name for here; accepted: those of {string.Join(", ", PreTokenizers.Select(p => p.Name))}");
+        bool ignoreMerges = root.GetProperty("model").TryGetProperty("ignore_merges", out JsonElement ignore) && ignore.ValueKind == JsonValueKind.True;
+        return GgufPreTokenizers.NameOf(expressions, ignoreMerges)
+            ?? throw new TandemException($"pre_tokenizer cuts texts by {CheckpointException.Quote(string.Join("  then  ", expressions))}, which GGUF files have no name for; accepted: what {string.Join(", ", GgufPreTokenizers.Names)} cut by");
     }
 
+    // The expressions that cut, one after another; what is no expression stands as its name, and is found in no table.
     private static void Collect(JsonElement pre, List<string> expressions)
     {
-        switch (pre.GetProperty("type").GetString())
+        string type = pre.GetProperty("type").GetString() ?? "";
+        if (type == "Sequence")
         {
-            case "Sequence":
-                foreach (JsonElement part in pre.GetProperty("pretokenizers").EnumerateArray()) Collect(part, expressions);
-                break;
-            case "ByteLevel":
-                if (!pre.TryGetProperty("use_regex", out JsonElement regex) || regex.ValueKind != JsonValueKind.False) expressions.Add(ByteLevel);
-                break;
-            case "Digits" when pre.GetProperty("individual_digits").GetBoolean():
-                expressions.Add(Digits);
-                break;
-            case "Split" when pre.GetProperty("pattern").TryGetProperty("Regex", out JsonElement pattern):
-                expressions.Add(pattern.GetString()!);
-                break;
-            case var other:
-                expressions.Add(other ?? "?");
-                break;
+            foreach (JsonElement part in pre.GetProperty("pretokenizers").EnumerateArray()) Collect(part, expressions);
+        }
+        else if (type == "ByteLevel")
+        {
+            if (!pre.TryGetProperty("use_regex", out JsonElement regex) || regex.ValueKind != JsonValueKind.False) expressions.Add(Gpt2Pattern.Instance.Source);
+        }
+        else if (type == "Split" && pre.GetProperty("pattern").TryGetProperty("Regex", out JsonElement pattern))
+        {
+            string behavior = pre.GetProperty("behavior").GetString() ?? "";
+            bool isInverted = pre.TryGetProperty("invert", out JsonElement invert) && invert.ValueKind == JsonValueKind.True;
+            expressions.Add((behavior, isInverted) is ("Isolated", false) or ("Removed", true) ? pattern.GetString()! : $"{type} {behavior}");
+        }
+        else
+        {
+            expressions.Add(type == "Digits" && pre.GetProperty("individual_digits").GetBoolean() ? AnyDigit : type);
         }
     }
 

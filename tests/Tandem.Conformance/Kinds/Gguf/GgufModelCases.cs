@@ -4,11 +4,11 @@ using Tandem.Models;
 namespace Tandem.Conformance.Kinds.Gguf;
 
 /// <summary>
-/// Whole GGUF files: logits of a prompt and a greedy path. With f32 rows, against the reference's numbers; with rows in 8 bits, against the error that llama.cpp has there.
+/// Whole GGUF files: logits of a prompt, a greedy path, ids of texts. With f32 rows, against the reference's numbers; with rows in 8 bits, against the error that llama.cpp has there.
 /// </summary>
 internal static class GgufModelCases
 {
-    private const string Ending = ".gguf", Expectation = ".expect.safetensors", List = "models.json";
+    private const string Ending = ".gguf", Expectation = ".expect.safetensors", Tokens = ".tokens.json", List = "models.json";
     private const double ExactTolerance = 1e-4, RowsTolerance = 1.5, GreedyMargin = 4;
 
     // A file whose weights are floats gives the same with either kind of rows; llama.cpp's own error there is that of f16 rows.
@@ -28,6 +28,42 @@ internal static class GgufModelCases
             folder.Claim(name.Split('.')[0] + ".config.json");
             context.Report.Case($"{folder.Name}/{name}{Ending}", checks => Compare(checks, folder, name, context));
         }
+
+        RunTokens(folder, context);
+    }
+
+    // NAME.tokens.json has texts with their ids; the vocabulary is that of any file of the name.
+    private static void RunTokens(CaseFolder folder, RunContext context)
+    {
+        foreach (string file in folder.Files.Where(f => f.EndsWith(Tokens, StringComparison.Ordinal)))
+        {
+            folder.Claim(file);
+            context.Report.Case($"{folder.Name}/{file}", checks =>
+            {
+                string model = folder.Files.First(f => f.EndsWith(Ending, StringComparison.Ordinal) && f.StartsWith(file[..^Tokens.Length] + ".", StringComparison.Ordinal));
+                WithFile(folder, model, path =>
+                {
+                    Tokenizer tokenizer = TokenizerFiles.Load(path);
+                    checks.Rows("text", [.. folder.Json(file).GetProperty("cases").EnumerateArray()], row => Checks.FirstDifference(Ids(row, "llama_cpp_ids"), tokenizer.Encode(row.GetProperty("text").GetString()!)));
+                });
+            });
+        }
+    }
+
+    private static int[] Ids(JsonElement row, string name) => [.. row.GetProperty(name).EnumerateArray().Select(i => i.GetInt32())];
+
+    private static void WithFile(CaseFolder folder, string file, Action<string> run)
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("tandem-conformance-");
+        try
+        {
+            folder.CopyTo(directory.FullName, [file]);
+            run(Path.Combine(directory.FullName, file));
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
     }
 
     private static void Compare(Checks checks, CaseFolder folder, string name, RunContext context)
@@ -35,11 +71,9 @@ internal static class GgufModelCases
         GoldenTensors golden = folder.Tensors(name + Expectation);
         JsonElement? entry = folder.CanRead(List) && folder.Json(List).TryGetProperty(name + Ending, out JsonElement found) ? found : null;
         int[] prompt = [.. golden.Longs("prompt").Select(id => (int)id)];
-        DirectoryInfo directory = Directory.CreateTempSubdirectory("tandem-conformance-");
-        try
+        WithFile(folder, name + Ending, path =>
         {
-            folder.CopyTo(directory.FullName, [name + Ending]);
-            using Model model = Load(Path.Combine(directory.FullName, name + Ending));
+            using Model model = Load(path);
             float[] expected = golden.Floats("logits");
             double deviation = Deviation(expected), allowed = ExactTolerance * deviation;
             using (var exact = new LogitsRunner(model, context.Team, prompt.Length + 16, 1))
@@ -55,17 +89,13 @@ internal static class GgufModelCases
             double error = Math.Sqrt(expected.Zip(actual, (e, a) => ((double)e - a) * ((double)e - a)).Average()) / deviation;
             double theirs = other.GetProperty("rms_diff_over_logit_std").GetDouble();
             checks.Within("rows in 8 bits, rms", error, Math.Max(LeastRowsError, RowsTolerance * theirs));
-        }
-        finally
-        {
-            directory.Delete(recursive: true);
-        }
+        });
     }
 
     // Teacher-forced: a token is compared only where the reference's choice is clear.
     private static void CompareGreedy(Checks checks, string what, JsonElement entry, LogitsRunner runner, int[] prompt, double margin)
     {
-        int[] tokens = [.. entry.GetProperty("greedy_16").EnumerateArray().Select(t => t.GetInt32())];
+        int[] tokens = Ids(entry, "greedy_16");
         double[] margins = [.. entry.GetProperty("greedy_margin").EnumerateArray().Select(m => m.GetDouble())];
         float[] logits = runner.Run([[.. prompt, .. tokens[..^1]]])[0];
         int width = logits.Length / (prompt.Length + tokens.Length - 1);
