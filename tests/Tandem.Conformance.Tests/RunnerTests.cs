@@ -107,9 +107,9 @@ public sealed class RunnerTests : IDisposable
     [Fact]
     public void Other_kinds_are_unsupported_file_by_file()
     {
-        Report report = _files.Add("gguf/models/a.gguf", "x").Add("gguf/b.json.gz", "{}").Add("training_curves/README.md", "words").Run("");
+        Report report = _files.Add("sampling/models/a.json", "x").Add("sampling/b.json.gz", "{}").Add("training_curves/README.md", "words").Run("");
         Assert.Equal(
-            [("gguf/b.json", "gguf"), ("gguf/models/a.gguf", "gguf"), ("training_curves", "training_curves")],
+            [("sampling/b.json", "sampling"), ("sampling/models/a.json", "sampling"), ("training_curves", "training_curves")],
             report.Results.Select(r => (r.Name, r.Detail)));
         Assert.Equal(3, report.Count(Verdict.Unsupported));
     }

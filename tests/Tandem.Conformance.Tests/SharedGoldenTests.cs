@@ -30,6 +30,10 @@ public sealed class SharedGoldenTests
     [InlineData("tokenizers/units")]
     [InlineData("templates/goldens")]
     [InlineData("templates/features")]
+    [InlineData("gguf/blocks")]
+    [InlineData("gguf/quantize")]
+    [InlineData("gguf/malformed_gguf")]
+    [InlineData("gguf/malformed_safetensors")]
     [InlineData("gguf/models")]
     public void A_subfolder_by_itself_gives_the_same_cases(string folder)
     {
@@ -47,6 +51,8 @@ public sealed class SharedGoldenTests
     [InlineData("training/models/gpt2", "further/training/models/another")]
     [InlineData("training/precision", "set/numbers")]
     [InlineData("tokenizers/bpe_llama3_ignore_merges", "set/tokens")]
+    [InlineData("gguf/quantize", "further/gguf/quantize")]
+    [InlineData("gguf/malformed_gguf", "set/broken")]
     public void Packed_and_in_another_place_the_cases_are_the_same(string folder, string place)
     {
         string shared = Shared();

@@ -1,4 +1,5 @@
 using Tandem.Conformance.Kinds;
+using Tandem.Conformance.Kinds.Gguf;
 using Tandem.Conformance.Kinds.Training;
 using Tandem.Cpu;
 
@@ -86,6 +87,7 @@ internal static class Runner
             case "training": TrainingCases.Run(folder, context); break;
             case "templates": TemplateCases.Run(folder, context); break;
             case "tokenizers": TokenizerCases.Run(folder, context); break;
+            case "gguf": GgufCases.Run(folder, context); break;
             default: OtherKinds.Run(kind, folder, context); break;
         }
     }

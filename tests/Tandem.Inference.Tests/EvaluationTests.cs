@@ -40,11 +40,11 @@ public sealed class EvaluationTests
         using var other = new Engine(model, team, Perplexity.ScoringOptions(new EngineOptions { MaxRows = 5 }, 16));
         int[] tokens = [.. Enumerable.Range(0, 50).Select(i => i * 7 % model.Config.VocabSize)];
         var windows = new EvaluationWindows(16, 8);
-        PerplexityResult result = Perplexity.Run(engine, tokens, windows);
-        Assert.Equal(result.WindowNll, Perplexity.Run(other, tokens, windows).WindowNll);
+        PerplexityResult result = Perplexity.Run(engine, tokens, windows, cancel: TestContext.Current.CancellationToken);
+        Assert.Equal(result.WindowNll, Perplexity.Run(other, tokens, windows, cancel: TestContext.Current.CancellationToken).WindowNll);
         Assert.Equal(5, result.WindowNll.Count);
         Assert.Equal(15 + (4 * 8), result.Scored);
-        DivergenceResult same = Divergence.Run(engine, other, tokens, windows);
+        DivergenceResult same = Divergence.Run(engine, other, tokens, windows, cancel: TestContext.Current.CancellationToken);
         Assert.Equal((result.Scored, 0.0, 0.0, 1.0), (same.Scored, same.Mean, same.Max, same.TopAgreement));
     }
 }

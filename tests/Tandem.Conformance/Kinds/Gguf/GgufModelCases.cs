@@ -20,6 +20,7 @@ internal static class GgufModelCases
     /// <summary>Runs the cases of a folder.</summary>
     public static void Run(CaseFolder folder, RunContext context)
     {
+        folder.Claim(List);
         foreach (string file in folder.Files.Where(f => f.EndsWith(Expectation, StringComparison.Ordinal)))
         {
             string name = file[..^Expectation.Length];
