@@ -71,14 +71,19 @@ public sealed unsafe class Model : IDisposable
         return Load(directory.ReadConfig(), directory.Tensors, ropeLength, weightType, keepTypes: false, path);
     }
 
-    private static Model Load(ModelConfig config, CheckpointTensors tensors, int ropeLength, DType? weightType, bool keepTypes, string place)
+    /// <summary>The stored tensors that are the model's weights, in order of use: all of them, and nothing else.</summary>
+    /// <exception cref="TandemException">The checkpoint holds something else.</exception>
+    internal static IReadOnlyList<StoredTensor> MatchWeights(ModelConfig config, CheckpointTensors tensors, string place)
     {
         ModelFamily family = ModelFamilies.Get(config.ModelType, place);
-
-        // Compared before any memory is taken: the sizes a config claims are as good as the files behind it.
         ExpectedTensor[] expected = [.. ModelGraphs.Evaluate(config).Parameters.Select(p => new ExpectedTensor(p.Name, LogicalShape(p.Type)))];
-        IReadOnlyList<StoredTensor> stored = tensors.AddPrefixIfAbsent(family.NamePrefix, "lm_head.*")
-            .Load(expected, [.. family.IgnoredTensors, .. config.TieWordEmbeddings ? ["lm_head.weight"] : (string[])[]]);
+        return tensors.AddPrefixIfAbsent(family.NamePrefix, "lm_head.*").Load(expected, [.. family.IgnoredTensors, .. config.TieWordEmbeddings ? ["lm_head.weight"] : (string[])[]]);
+    }
+
+    private static Model Load(ModelConfig config, CheckpointTensors tensors, int ropeLength, DType? weightType, bool keepTypes, string place)
+    {
+        // Compared before any memory is taken: the sizes a config claims are as good as the files behind it.
+        IReadOnlyList<StoredTensor> stored = MatchWeights(config, tensors, place);
         Dictionary<string, DType>? types = keepTypes ? stored.Where(t => t.Shape.Rank > 1).ToDictionary(t => t.Name, t => t.ElementType is DType.F64 or null ? DType.F32 : t.ElementType.Value) : null;
         var model = new Model(config, ropeLength, weightType ?? (keepTypes ? DType.F32 : WeightLoader.CommonType(stored)), types);
         try

@@ -34,6 +34,7 @@ public sealed class SharedGoldenTests
     [InlineData("gguf/quantize")]
     [InlineData("gguf/malformed_gguf")]
     [InlineData("gguf/malformed_safetensors")]
+    [InlineData("gguf/models")]
     public void A_subfolder_by_itself_gives_the_same_cases(string folder)
     {
         string shared = Shared();

@@ -40,6 +40,9 @@ internal sealed class GoldenTensors
     /// <summary>Values of an I32 tensor, row-major.</summary>
     public int[] Ints(string name) => MemoryMarshal.Cast<byte, int>(Bytes(name, "I32")).ToArray();
 
+    /// <summary>Values of an I64 tensor, row-major.</summary>
+    public long[] Longs(string name) => MemoryMarshal.Cast<byte, long>(Bytes(name, "I64")).ToArray();
+
     /// <summary>The bytes of a U8 tensor.</summary>
     public byte[] Codes(string name) => Bytes(name, "U8").ToArray();
 

@@ -21,7 +21,8 @@ internal sealed unsafe class LogitsRunner : IDisposable
     /// <param name="maxRows">Rows of a step.</param>
     /// <param name="maxSequences">Sequences of a step.</param>
     /// <param name="expose">Nodes whose results can be read after a step with <see cref="Exposed"/>; the graph then stays unfused.</param>
-    public LogitsRunner(Model model, ThreadTeam team, int maxRows, int maxSequences, IEnumerable<string>? expose = null)
+    /// <param name="quantizeRows">Whether rows are quantized to 8 bits where they meet block-quantized weights.</param>
+    public LogitsRunner(Model model, ThreadTeam team, int maxRows, int maxSequences, IEnumerable<string>? expose = null, bool quantizeRows = false)
     {
         bool ownTables = model.Config.Rope is { } rope && (rope.DependsOnLength || model.Config.MaxPositions < maxRows);
         _config = ownTables ? model.Config with { MaxPositions = Math.Max(maxRows, model.Config.MaxPositions) } : model.Config;
@@ -29,6 +30,8 @@ internal sealed unsafe class LogitsRunner : IDisposable
         ModelGraph graph = ModelGraphs.Serve(_config, new KvPlacement(DType.F32, blocks, ownTables ? maxSequences : 1), new GraphOptions
         {
             WeightType = model.WeightType,
+            WeightTypes = model.WeightTypes,
+            QuantizeRows = quantizeRows,
             Expose = [.. expose ?? []],
             Backend = expose == null ? CpuBackend.Instance : null,
         });

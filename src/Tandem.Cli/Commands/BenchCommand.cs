@@ -14,7 +14,7 @@ internal static class BenchCommand
     public static Command Create() => new("bench", "Measure speed and memory beside what the machine allows. Example: tandem bench train --config 0 --profile")
     {
         Threads, Repetitions, Json, Markdown,
-        MatMul(), Attention(), Train(), Generate(), Tokenizer(), Startup(),
+        MatMul(), Attention(), Train(), Generate(), Tokenizer(), Startup(), Make(),
     };
 
     private static Command MatMul()
@@ -43,6 +43,28 @@ internal static class BenchCommand
         var command = new Command("attention", "Attention of one document, forward and backward") { lengths };
         command.SetAction((parse, cancel) => Report(parse, (report, threads, repetitions) =>
             AttentionBench.Run(report, [.. parse.GetValue(lengths)!.Select(n => AtLeastOne("--lengths", n))], threads, repetitions, cancel)));
+        return command;
+    }
+
+    private static Command Make()
+    {
+        var output = new Argument<string>("out") { Description = "GGUF file" };
+        var like = new Option<string>("--like") { Description = "Shape: " + MakeModel.Names, DefaultValueFactory = _ => "llama-1b" };
+        var type = new Option<string>("--type") { Description = "Types of the weights, as tandem quantize has them", DefaultValueFactory = _ => "Q4_K_M" };
+        var seed = new Option<ulong>("--seed") { Description = "Key of the random numbers" };
+        var layers = new Option<int?>("--layers") { Description = "Another number of layers" };
+        var vocabulary = new Option<int?>("--vocab-size") { Description = "Another number of tokens" };
+        var force = new Option<bool>("--force") { Description = "Replace what is at OUT" };
+        var command = new Command("make", "Write a GGUF file of a known shape with random weights; other programs load it too. Example: tandem bench make 1b.gguf --like llama-1b --type Q4_K_M")
+        {
+            output, like, type, seed, layers, vocabulary, force,
+        };
+        command.SetAction(parse =>
+        {
+            MakeModel.Run(
+                parse.GetValue(output)!, parse.GetValue(like)!, parse.GetValue(type)!, parse.GetValue(seed), parse.GetValue(layers), parse.GetValue(vocabulary), parse.GetValue(force));
+            return 0;
+        });
         return command;
     }
 

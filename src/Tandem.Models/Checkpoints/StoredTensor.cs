@@ -2,6 +2,15 @@ using System.Runtime.InteropServices;
 
 namespace Tandem.Models;
 
+/// <summary>How the elements of a matrix lie in its file, where they are not row by row in the order of the rows.</summary>
+/// <param name="Rows">Row i is the stored row Rows[i]; null is the order of the rows. Of a vector, rows are its elements.</param>
+/// <param name="Transposed">Columns are stored, one after another.</param>
+internal readonly record struct StoredOrder(int[]? Rows, bool Transposed)
+{
+    /// <summary>Row by row.</summary>
+    public bool IsRowMajor => Rows == null && !Transposed;
+}
+
 /// <summary>
 /// One tensor of an open checkpoint: row-major elements, outermost dimension first, in mapped memory that lives as long as the checkpoint is open.
 /// The address need not be aligned to the element.
@@ -13,7 +22,7 @@ public sealed unsafe class StoredTensor
 
     private readonly MappedFile _file;
     private readonly long _offset;
-    private readonly int[]? _rowOrder;
+    private readonly StoredOrder _order;
 
     internal StoredTensor(string name, StoredType type, Shape shape, MappedFile file, long offset, long bytes)
     {
@@ -25,12 +34,12 @@ public sealed unsafe class StoredTensor
         _offset = offset;
     }
 
-    /// <summary>A tensor of a GGUF file; row i is the stored row <paramref name="rowOrder"/>[i] where that is given.</summary>
-    internal StoredTensor(string name, DType type, Shape shape, MappedFile file, long offset, long bytes, int[]? rowOrder)
+    /// <summary>A tensor of a GGUF file, whose shape is that before it was transposed.</summary>
+    internal StoredTensor(string name, DType type, Shape shape, MappedFile file, long offset, long bytes, StoredOrder order)
         : this(name, type.IsBlock() ? StoredType.Block : type.ToStored(), shape, file, offset, bytes)
     {
         BlockType = type.IsBlock() ? type : null;
-        _rowOrder = rowOrder;
+        _order = order;
     }
 
     /// <summary>The name in the checkpoint.</summary>
@@ -56,20 +65,21 @@ public sealed unsafe class StoredTensor
 
     /// <summary>The first element, in a tensor whose rows are stored in their order.</summary>
     /// <exception cref="ObjectDisposedException">The checkpoint was closed.</exception>
-    public byte* Pointer => _rowOrder == null ? _file.Range(_offset, Bytes) : throw new InvalidOperationException($"'{Name}' is stored with its rows in another order");
+    public byte* Pointer => _order.IsRowMajor ? _file.Range(_offset, Bytes) : throw new InvalidOperationException($"'{Name}' is stored with its rows in another order");
 
-    private long RowElements => Shape.Rank == 0 ? 1 : Shape[-1];
+    // Elements of a stored row.
+    private long RowElements => _order.Transposed ? Shape[0] : _order.Rows != null ? Shape.Count / _order.Rows.Length : Shape.Rank == 0 ? 1 : Shape[-1];
 
     /// <summary>The same tensor under another name.</summary>
-    internal StoredTensor Renamed(string name) => BlockType == null && _rowOrder == null
+    internal StoredTensor Renamed(string name) => BlockType == null && _order.IsRowMajor
         ? new(name, Type, Shape, _file, _offset, Bytes)
-        : new(name, ElementType!.Value, Shape, _file, _offset, Bytes, _rowOrder);
+        : new(name, ElementType!.Value, Shape, _file, _offset, Bytes, _order);
 
-    /// <summary>The first element of a row: of a run of the last dimension.</summary>
+    /// <summary>The first element of a row: of a run of the last dimension. Of a transposed matrix, of a column.</summary>
     internal byte* RowPointer(long row)
     {
         long bytes = Shape.Count == 0 ? 0 : Bytes / (Shape.Count / RowElements);
-        return _file.Range(_offset + ((_rowOrder == null ? row : _rowOrder[row]) * bytes), bytes);
+        return _file.Range(_offset + ((_order.Rows == null ? row : _order.Rows[row]) * bytes), bytes);
     }
 
     /// <summary>
@@ -97,7 +107,13 @@ public sealed unsafe class StoredTensor
 
         if (count == 0)
             return;
-        if (BlockType != null || _rowOrder != null)
+        if (_order.Transposed)
+        {
+            CopyColumns(target, (byte*)destination, firstElement, count);
+            return;
+        }
+
+        if (BlockType != null || _order.Rows != null)
         {
             CopyRows(target, (byte*)destination, firstElement, count);
             return;
@@ -141,6 +157,37 @@ public sealed unsafe class StoredTensor
 
             destination += run * target.Size();
             at += run;
+        }
+    }
+
+    // Of each stored column the run that the range needs, spread over the rows. Blocks are expanded as wholes.
+    private void CopyColumns(DType target, byte* destination, long firstElement, long count)
+    {
+        long columns = Shape[-1], end = firstElement + count, block = BlockType?.BlockElements() ?? 1;
+        int size = target.Size();
+        long firstRow = firstElement / columns / block * block, lastRow = Math.Min(Shape[0], (((end - 1) / columns / block) + 1) * block);
+        int run = checked((int)(lastRow - firstRow));
+        using var expanded = new NativeBuffer((long)run * sizeof(float));
+        using var converted = new NativeBuffer((long)run * size);
+        for (long column = 0; column < columns; column++)
+        {
+            byte* stored = RowPointer(column);
+            if (BlockType is { } type)
+            {
+                Blocks.Decode(type, new ReadOnlySpan<byte>(stored + type.Bytes(firstRow), (int)type.Bytes(run)), new Span<float>(expanded.Pointer, run));
+                Convert(StoredType.F32, expanded.Pointer, target, converted.Pointer, run);
+            }
+            else
+            {
+                Convert(Type, stored + (firstRow * (Type.Bits() / 8)), target, converted.Pointer, run);
+            }
+
+            for (long row = firstRow; row < lastRow; row++)
+            {
+                long element = (row * columns) + column;
+                if (element < firstElement || element >= end) continue;
+                Buffer.MemoryCopy(converted.Pointer + ((row - firstRow) * size), destination + ((element - firstElement) * size), size, size);
+            }
         }
     }
 

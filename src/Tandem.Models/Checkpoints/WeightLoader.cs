@@ -57,26 +57,30 @@ internal static unsafe class WeightLoader
         }
     }
 
-    // Blocks keep their bytes; rows go to their places in panels.
+    // Blocks keep their bytes; rows go to their places in panels. Ranges count in the order of the file, where rows are outputs.
     private static void Repack(StoredTensor stored, TensorType type, long first, long count, NativeBuffer target)
     {
         if (stored.BlockType != type.DType) throw new TandemException($"'{stored.Name}' is stored as {stored.ElementType?.Name() ?? stored.Type.Name()}, which cannot be loaded as {type.DType.Name()}");
-        int columns = (int)(type.Width / type.Dims[0]), numBlocks = columns / type.DType.BlockElements();
+        int columns = (int)Inputs(type), numBlocks = columns / type.DType.BlockElements();
+        bool inPanels = type.Layout is Layout.Panel16 or Layout.Panel16Transposed;
         Span<nint> rows = stackalloc nint[BlockPanels.Rows];
         for (long row = first / columns, end = row + (count / columns); row < end; row += BlockPanels.Rows)
         {
             int height = (int)Math.Min(BlockPanels.Rows, end - row);
             for (int i = 0; i < height; i++) rows[i] = (nint)stored.RowPointer(row + i);
-            if (type.Layout == Layout.Panel16) BlockPanels.Pack(type.DType, rows[..height], numBlocks, target.Pointer + (row / BlockPanels.Rows * numBlocks * BlockPanels.GroupBytes(type.DType)));
+            if (inPanels) BlockPanels.Pack(type.DType, rows[..height], numBlocks, target.Pointer + (row / BlockPanels.Rows * numBlocks * BlockPanels.GroupBytes(type.DType)));
             else for (int i = 0; i < height; i++) new ReadOnlySpan<byte>((byte*)rows[i], (int)type.DType.Bytes(columns)).CopyTo(new Span<byte>(target.Pointer + ((row + i) * type.DType.Bytes(columns)), (int)type.DType.Bytes(columns)));
         }
     }
+
+    // Blocks run over the inputs, whichever way the checkpoint turns the matrix.
+    private static long Inputs(TensorType type) => type.Layout == Layout.Panel16Transposed ? type.Dims[0] : type.Width / Math.Max(1, type.Dims[0]);
 
     // Whole groups of 16 rows, so that no two threads write to one panel's cache lines.
     private static long PieceOf(TensorType type)
     {
         if (type.Dims.Length < 2) return PieceElements;
-        long group = 16 * Math.Max(1, type.Width / Math.Max(1, type.Dims[0]));
+        long group = 16 * Math.Max(1, type.DType.IsBlock() ? Inputs(type) : type.Width / Math.Max(1, type.Dims[0]));
         return Math.Max(1, PieceElements / group) * group;
     }
 }

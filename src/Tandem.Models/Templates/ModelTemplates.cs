@@ -30,6 +30,9 @@ public sealed class ModelTemplates
     /// <summary>Names of the templates; none if the model has none.</summary>
     public IReadOnlyCollection<string> Names => _sources.Keys;
 
+    /// <summary>The templates' texts, by name.</summary>
+    internal IReadOnlyDictionary<string, string> Sources => _sources;
+
     /// <summary>The special tokens that are set, such as <c>bos_token</c>.</summary>
     public IReadOnlyDictionary<string, string> SpecialTokens => _specialTokens;
 

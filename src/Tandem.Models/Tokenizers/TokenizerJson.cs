@@ -66,7 +66,9 @@ public static class TokenizerJson
     private static T? Part<T>(JsonElement root, string name, Func<JsonElement, string, T?> read)
         where T : class => root.TryGetProperty(name, out JsonElement part) ? read(part, name) : null;
 
-    private static byte[] Write(Tokenizer tokenizer)
+    /// <summary>The bytes of the file.</summary>
+    /// <exception cref="TandemException">A part has no form there.</exception>
+    internal static byte[] Write(Tokenizer tokenizer)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))

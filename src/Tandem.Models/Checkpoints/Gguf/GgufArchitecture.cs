@@ -1,15 +1,29 @@
-using System.Text.Json;
-
 namespace Tandem.Models;
 
-/// <summary>How an architecture of GGUF files maps to a family of Hugging Face's: keys of the config, names of the tensors, order of rows.</summary>
+/// <summary>A number of the config, as GGUF files and Hugging Face directories call it.</summary>
+/// <param name="HuggingFace">The key in config.json.</param>
+/// <param name="Gguf">The key in the metadata, without the architecture before it.</param>
+/// <param name="Most">The largest value that is accepted.</param>
+/// <param name="Get">The value of a config.</param>
+/// <param name="IsOptional">Whether files may lack it.</param>
+internal sealed record GgufKey(string HuggingFace, string Gguf, int Most, Func<ModelConfig, int> Get, bool IsOptional = false);
+
+/// <summary>
+/// How an architecture of GGUF files maps to families of Hugging Face's: keys of the config, names of the tensors, order of rows. An architecture is added by a row of the
+/// list at the end, and by the tables it does not share with another.
+/// </summary>
 internal sealed class GgufArchitecture
 {
     /// <summary>The tensor with the divisors of rope frequencies, which is no weight.</summary>
     public const string RopeFactors = "rope_freqs.weight";
 
+    /// <summary>The key of the sliding window, which makes a file of Llama one of Mistral.</summary>
+    public const string WindowKey = "attention.sliding_window";
+
+    private const string Mistral = "mistral";
+
     // Names without "blk.N." and ".weight" / ".bias"; the rest of the name stays.
-    private static readonly Dictionary<string, string> Names = new()
+    private static readonly Dictionary<string, string> DecoderNames = new()
     {
         ["token_embd"] = "model.embed_tokens",
         ["output"] = "lm_head",
@@ -27,135 +41,156 @@ internal sealed class GgufArchitecture
         ["ffn_down"] = "mlp.down_proj",
     };
 
+    private static readonly Dictionary<string, string> Gpt2Names = new()
+    {
+        ["token_embd"] = "transformer.wte",
+        ["position_embd"] = "transformer.wpe",
+        ["output"] = "lm_head",
+        ["output_norm"] = "transformer.ln_f",
+        ["attn_norm"] = "ln_1",
+        ["attn_qkv"] = "attn.c_attn",
+        ["attn_output"] = "attn.c_proj",
+        ["ffn_norm"] = "ln_2",
+        ["ffn_up"] = "mlp.c_fc",
+        ["ffn_down"] = "mlp.c_proj",
+    };
+
+    private static readonly GgufKey[] DecoderKeys =
+    [
+        new("max_position_embeddings", "context_length", ModelConfig.MaxMaxPositions, c => c.Rope is { DependsOnLength: true } rope ? rope.MaxPositions : c.MaxPositions),
+        new("hidden_size", "embedding_length", ModelConfig.MaxSize, c => c.HiddenSize),
+        new("num_hidden_layers", "block_count", ModelConfig.MaxLayers, c => c.NumLayers),
+        new("intermediate_size", "feed_forward_length", ModelConfig.MaxSize, c => c.IntermediateSize),
+        new("num_attention_heads", "attention.head_count", ModelConfig.MaxHeads, c => c.NumHeads),
+        new("num_key_value_heads", "attention.head_count_kv", ModelConfig.MaxHeads, c => c.NumKvHeads, IsOptional: true),
+        new("head_dim", "attention.key_length", ModelConfig.MaxHeads, c => c.HeadDim, IsOptional: true),
+    ];
+
+    private static readonly GgufKey[] Gpt2Keys =
+    [
+        new("n_positions", "context_length", ModelConfig.MaxMaxPositions, c => c.MaxPositions),
+        new("n_embd", "embedding_length", ModelConfig.MaxSize, c => c.HiddenSize),
+        new("n_layer", "block_count", ModelConfig.MaxLayers, c => c.NumLayers),
+        new("n_inner", "feed_forward_length", ModelConfig.MaxSize, c => c.IntermediateSize),
+        new("n_head", "attention.head_count", ModelConfig.MaxHeads, c => c.NumHeads),
+    ];
+
     // Rows of queries and keys that files of Llama have in another order: their rope turns neighbours.
     private static readonly GgufArchitecture[] All =
     [
-        new("llama", "llama", permutesHeads: true),
-        new("qwen2", "qwen2", permutesHeads: false),
-        new("qwen3", "qwen3", permutesHeads: false),
+        new("llama") { Names = DecoderNames, Keys = DecoderKeys, PermutesHeads = true },
+        new("qwen2") { Names = DecoderNames, Keys = DecoderKeys },
+        new("qwen3") { Names = DecoderNames, Keys = DecoderKeys },
+        new("gpt2")
+        {
+            Names = Gpt2Names,
+            Keys = Gpt2Keys,
+            BlockPrefix = "transformer.h",
+            Epsilon = ("layer_norm_epsilon", "attention.layer_norm_epsilon"),
+            HasRope = false,
+
+            // Projections, which the family's checkpoints store [in, out] and these files [out, in], as all others.
+            Transposed = ["attn_qkv", "attn_output", "ffn_up", "ffn_down"],
+        },
     ];
 
-    private readonly bool _permutesHeads;
-
-    private GgufArchitecture(string name, string modelType, bool permutesHeads)
-    {
-        Name = name;
-        ModelType = modelType;
-        _permutesHeads = permutesHeads;
-    }
+    private GgufArchitecture(string name) => Name = name;
 
     /// <summary>general.architecture.</summary>
     public string Name { get; }
 
-    /// <summary>model_type of the family.</summary>
-    public string ModelType { get; }
+    /// <summary>Whole numbers of the config.</summary>
+    public required IReadOnlyList<GgufKey> Keys { get; init; }
+
+    /// <summary>Key of the norms' constant, in config.json and in the metadata.</summary>
+    public (string HuggingFace, string Gguf) Epsilon { get; private init; } = ("rms_norm_eps", "attention.layer_norm_rms_epsilon");
+
+    /// <summary>Whether positions are rotary.</summary>
+    public bool HasRope { get; private init; } = true;
+
+    private IReadOnlyDictionary<string, string> Names { get; init; } = DecoderNames;
+
+    private string BlockPrefix { get; init; } = "model.layers";
+
+    private bool PermutesHeads { get; init; }
+
+    private IReadOnlyList<string> Transposed { get; init; } = [];
 
     /// <summary>The architecture of a file.</summary>
     /// <exception cref="TandemException">It is not supported.</exception>
-    public static GgufArchitecture Get(GgufFile file) => All.FirstOrDefault(a => a.Name == file.Architecture)
-        ?? throw new TandemException($"'{file.Path}': general.architecture {CheckpointException.Quote(file.Architecture)} is not supported; accepted: {string.Join(", ", All.Select(a => a.Name))}");
+    public static GgufArchitecture Get(GgufFile file)
+    {
+        GgufArchitecture found = All.FirstOrDefault(a => a.Name == file.Architecture)
+            ?? throw new TandemException($"'{file.Path}': general.architecture {CheckpointException.Quote(file.Architecture)} is not supported; accepted: {string.Join(", ", All.Select(a => a.Name))}");
+        string experts = found.Key("expert_count");
+        if (file.Metadata.ContainsKey(experts) && file.Int(experts) is > 0 and var count)
+            throw new TandemException($"'{file.Path}': {experts} is {count}; mixtures of experts (mixtral) are not supported; accepted: 0, or no such key");
+        return found;
+    }
+
+    /// <summary>The architecture that a family's files have.</summary>
+    /// <exception cref="TandemException">There is none.</exception>
+    public static GgufArchitecture For(ModelConfig config) => All.FirstOrDefault(a => a.Name == (config.ModelType == Mistral ? "llama" : config.ModelType))
+        ?? throw new TandemException($"model_type '{config.ModelType}' has no place in GGUF files; accepted: {string.Join(", ", All.Select(a => a.Name))}, {Mistral}");
+
+    /// <summary>model_type of a file's family.</summary>
+    public string ModelType(GgufFile file) => Name == "llama" && file.Metadata.ContainsKey(Key(WindowKey)) ? Mistral : Name;
+
+    /// <summary>A key with the architecture before it.</summary>
+    public string Key(string name) => $"{Name}.{name}";
 
     /// <summary>The name that a tensor has in the family's checkpoints; its own where the table has none.</summary>
-    public static string HuggingFaceName(string name)
+    public string HuggingFaceName(string name)
+    {
+        (int? block, string module, string leaf) = Split(name);
+        if (!Names.TryGetValue(module, out string? found)) return name;
+        return block == null ? $"{found}.{leaf}" : $"{BlockPrefix}.{block}.{found}.{leaf}";
+    }
+
+    /// <summary>The name that a tensor of the family's checkpoints has in files.</summary>
+    /// <exception cref="TandemException">It has none.</exception>
+    public string GgufName(string name)
+    {
+        int dot = name.LastIndexOf('.');
+        string module = name[..Math.Max(0, dot)], leaf = name[(dot + 1)..], block = "";
+        if (module.StartsWith(BlockPrefix + ".", StringComparison.Ordinal))
+        {
+            string inside = module[(BlockPrefix.Length + 1)..];
+            int end = inside.IndexOf('.', StringComparison.Ordinal);
+            block = $"blk.{inside[..end]}.";
+            module = inside[(end + 1)..];
+        }
+
+        return Names.FirstOrDefault(n => n.Value == module).Key is { } found
+            ? $"{block}{found}.{leaf}"
+            : throw new TandemException($"tensor {CheckpointException.Quote(name)} has no name in GGUF files of {Name}");
+    }
+
+    /// <summary>How a tensor of a file is stored, against the family's checkpoints: row (head, half, pair) of the family is row (head, pair, half) of files of Llama.</summary>
+    public StoredOrder OrderInFile(string name, long rows, ModelConfig config) =>
+        new(Permutes(name, rows, config) ? [.. Enumerable.Range(0, (int)rows).Select(row => Permuted(row, config.HeadDim))] : null, IsTransposed(name));
+
+    /// <summary>The row of the family's checkpoint that each row of a file holds; null is the same.</summary>
+    public int[]? RowsForFile(string name, long rows, ModelConfig config)
+    {
+        if (!Permutes(name, rows, config)) return null;
+        var order = new int[rows];
+        for (int row = 0; row < rows; row++) order[Permuted(row, config.HeadDim)] = row;
+        return order;
+    }
+
+    /// <summary>Whether files hold a tensor the other way round than the family's checkpoints.</summary>
+    public bool IsTransposed(string name) => Split(name) is (not null, var module, "weight") && Transposed.Contains(module);
+
+    private bool Permutes(string name, long rows, ModelConfig config) => PermutesHeads && Split(name).Module is "attn_q" or "attn_k" && rows % config.HeadDim == 0;
+
+    private static int Permuted(int row, int size) => (row / size * size) + (row % size % (size / 2) * 2) + (row % size / (size / 2));
+
+    // "blk.3.attn_q.weight" is block 3, module attn_q, leaf weight.
+    private static (int? Block, string Module, string Leaf) Split(string name)
     {
         string[] parts = name.Split('.');
-        int at = parts.Length == 4 && parts[0] == "blk" ? 2 : 0;
-        if (parts.Length != at + 2 || !Names.TryGetValue(parts[at], out string? module)) return name;
-        return at == 0 ? $"{module}.{parts[1]}" : $"model.layers.{parts[1]}.{module}.{parts[3]}";
-    }
-
-    /// <summary>Where the rows of a tensor are stored, or null for those in order: row (head, half, pair) of the family is row (head, pair, half) of the file.</summary>
-    public int[]? RowOrder(string name, long rows, ModelConfig config)
-    {
-        if (!_permutesHeads || !(name.Contains(".attn_q.", StringComparison.Ordinal) || name.Contains(".attn_k.", StringComparison.Ordinal)) || rows % config.HeadDim != 0) return null;
-        int size = config.HeadDim, half = size / 2;
-        return [.. Enumerable.Range(0, (int)rows).Select(row => (row / size * size) + (row % size % half * 2) + (row % size / half))];
-    }
-
-    /// <summary>The config as the family's config.json would say it.</summary>
-    /// <exception cref="GgufException">A key is missing or of the wrong type.</exception>
-    public byte[] ConfigJson(GgufFile file)
-    {
-        using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream))
-        {
-            json.WriteStartObject();
-            json.WriteString("model_type", ModelType);
-            Whole(json, file, "hidden_size", "embedding_length");
-            Whole(json, file, "intermediate_size", "feed_forward_length");
-            Whole(json, file, "num_hidden_layers", "block_count");
-            Whole(json, file, "num_attention_heads", "attention.head_count");
-            Whole(json, file, "num_key_value_heads", "attention.head_count_kv", optional: true);
-            Whole(json, file, "head_dim", "attention.key_length", optional: true);
-            Whole(json, file, "max_position_embeddings", "context_length");
-            json.WriteNumber("rms_norm_eps", file.Number(Key("attention.layer_norm_rms_epsilon")));
-            json.WriteNumber("vocab_size", VocabSize(file));
-            json.WriteBoolean("tie_word_embeddings", file.Find("output.weight") == null);
-            WriteTokenIds(json, file);
-            WriteRope(json, file);
-            json.WriteEndObject();
-        }
-
-        return stream.ToArray();
-    }
-
-    private string Key(string name) => $"{Name}.{name}";
-
-    private void Whole(Utf8JsonWriter json, GgufFile file, string name, string key, bool optional = false)
-    {
-        if (!optional || file.Metadata.ContainsKey(Key(key))) json.WriteNumber(name, file.Int(Key(key)));
-    }
-
-    // The embedding's rows count: some files carry a vocabulary that is padded or not listed.
-    private static long VocabSize(GgufFile file)
-    {
-        GgufTensor table = file.Find("token_embd.weight") ?? throw new GgufException(GgufError.MissingKey, $"'{file.Path}' has no tensor token_embd.weight");
-        return table.Dims.Count == 2 ? table.Dims[1] : throw new GgufException(GgufError.BadValue, $"'{file.Path}': token_embd.weight has {table.Dims.Count} dimensions; accepted: 2");
-    }
-
-    private static void WriteTokenIds(Utf8JsonWriter json, GgufFile file)
-    {
-        if (file.Metadata.ContainsKey("tokenizer.ggml.bos_token_id")) json.WriteNumber("bos_token_id", file.Int("tokenizer.ggml.bos_token_id"));
-        if (file.Metadata.ContainsKey("tokenizer.ggml.padding_token_id")) json.WriteNumber("pad_token_id", file.Int("tokenizer.ggml.padding_token_id"));
-        json.WriteStartArray("eos_token_id");
-        long[] ids = [.. ((string[])["eos", "eot", "eom"]).Select(n => $"tokenizer.ggml.{n}_token_id").Where(file.Metadata.ContainsKey).Select(k => file.Int(k)).Distinct()];
-        foreach (long id in ids) json.WriteNumberValue(id);
-        json.WriteEndArray();
-    }
-
-    private void WriteRope(Utf8JsonWriter json, GgufFile file)
-    {
-        json.WriteStartObject("rope_parameters");
-        json.WriteNumber("rope_theta", file.Metadata.ContainsKey(Key("rope.freq_base")) ? file.Number(Key("rope.freq_base")) : 10000);
-        long headDim = file.Metadata.ContainsKey(Key("attention.key_length")) ? file.Int(Key("attention.key_length")) : file.Int(Key("embedding_length")) / Math.Max(1, file.Int(Key("attention.head_count")));
-        if (file.Metadata.ContainsKey(Key("rope.dimension_count")) && file.Int(Key("rope.dimension_count")) is var rotary && rotary != headDim && headDim > 0)
-            json.WriteNumber("partial_rotary_factor", (double)rotary / headDim);
-        string scaling = file.Metadata.ContainsKey(Key("rope.scaling.type")) ? file.String(Key("rope.scaling.type")) : "none";
-        if (file.Find(RopeFactors) is { } factors)
-        {
-            // Divisors of each frequency, at every length: as longrope has them, with both tables the same.
-            double[] values = file.Floats(factors);
-            json.WriteString("rope_type", "longrope");
-            json.WriteNumber("factor", 1);
-            json.WriteNumber("attention_factor", 1);
-            foreach (string name in (string[])["short_factor", "long_factor"])
-            {
-                json.WriteStartArray(name);
-                foreach (double value in values) json.WriteNumberValue(value);
-                json.WriteEndArray();
-            }
-        }
-        else if (scaling is "linear" or "yarn")
-        {
-            json.WriteString("rope_type", scaling);
-            json.WriteNumber("factor", file.Number(Key("rope.scaling.factor")));
-            if (file.Metadata.ContainsKey(Key("rope.scaling.original_context_length"))) json.WriteNumber("original_max_position_embeddings", file.Int(Key("rope.scaling.original_context_length")));
-        }
-        else if (scaling != "none")
-        {
-            throw new TandemException($"'{file.Path}': {Key("rope.scaling.type")} {CheckpointException.Quote(scaling)} is not supported; accepted: none, linear, yarn");
-        }
-
-        json.WriteEndObject();
+        if (parts.Length == 2) return (null, parts[0], parts[1]);
+        return parts.Length == 4 && parts[0] == "blk" && int.TryParse(parts[1], out int block) ? (block, parts[2], parts[3]) : (null, "", name);
     }
 }

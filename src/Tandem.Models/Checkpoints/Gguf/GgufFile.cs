@@ -6,10 +6,15 @@ namespace Tandem.Models;
 /// <param name="Dims">Dimensions as in the file: the innermost first.</param>
 /// <param name="Offset">Where its data begin in the file.</param>
 /// <param name="Bytes">Their size.</param>
-public sealed record GgufTensor(string Name, DType Type, IReadOnlyList<long> Dims, long Offset, long Bytes);
+public sealed record GgufTensor(string Name, DType Type, IReadOnlyList<long> Dims, long Offset, long Bytes)
+{
+    /// <summary>The file it is in.</summary>
+    internal MappedFile? File { get; init; }
+}
 
 /// <summary>
 /// A GGUF file, versions 2 and 3: typed metadata, then descriptions of tensors, then their data. All of it but the data is read and checked when it is opened.
+/// Of a model in several files, the first gives all their tensors.
 /// </summary>
 public sealed unsafe class GgufFile : IDisposable
 {
@@ -22,6 +27,7 @@ public sealed unsafe class GgufFile : IDisposable
     private readonly MappedFile _file;
     private readonly Dictionary<string, GgufValue> _metadata = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GgufTensor> _tensors = new(StringComparer.Ordinal);
+    private readonly List<GgufFile> _parts = [];
 
     private GgufFile(MappedFile file)
     {
@@ -57,10 +63,26 @@ public sealed unsafe class GgufFile : IDisposable
     /// <exception cref="GgufException">The key is missing or no string.</exception>
     public string Architecture => String("general.architecture");
 
-    /// <summary>Opens a file and reads its header.</summary>
+    /// <summary>Opens a file and reads its header; of a model in parts, the first, with all others.</summary>
     /// <exception cref="GgufException">It is malformed.</exception>
-    /// <exception cref="TandemException">It cannot be read.</exception>
+    /// <exception cref="TandemException">It cannot be read, or a part is missing or of another model.</exception>
     public static GgufFile Open(string path)
+    {
+        GgufFile file = OpenPart(path);
+        try
+        {
+            file.Join(GgufParts.OpenOthers(file));
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a file by itself, whole or a part.</summary>
+    internal static GgufFile OpenPart(string path)
     {
         MappedFile file = MappedFile.Open(path);
         try
@@ -78,10 +100,17 @@ public sealed unsafe class GgufFile : IDisposable
     public GgufTensor? Find(string name) => _tensors.GetValueOrDefault(name);
 
     /// <summary>Start of a tensor's data.</summary>
-    public byte* Data(GgufTensor tensor) => _file.Range(tensor.Offset, tensor.Bytes);
+    public byte* Data(GgufTensor tensor) => FileOf(tensor).Range(tensor.Offset, tensor.Bytes);
+
+    /// <summary>A tensor with its bytes as they are, to be written to another file.</summary>
+    public TensorSource Source(GgufTensor tensor) => new(
+        tensor.Name,
+        tensor.Type,
+        new Shape([.. tensor.Dims.Reverse()]),
+        (first, destination) => FileOf(tensor).Span(tensor.Offset + tensor.Type.Bytes(first), destination.Length).CopyTo(destination));
 
     /// <summary>A tensor as part of a checkpoint.</summary>
-    internal StoredTensor Stored(string name, GgufTensor tensor, Shape shape, int[]? rowOrder) => new(name, tensor.Type, shape, _file, tensor.Offset, tensor.Bytes, rowOrder);
+    internal StoredTensor Stored(string name, GgufTensor tensor, Shape shape, StoredOrder order) => new(name, tensor.Type, shape, FileOf(tensor), tensor.Offset, tensor.Bytes, order);
 
     /// <summary>The elements of a small f32 tensor.</summary>
     /// <exception cref="GgufException">It has another type.</exception>
@@ -138,7 +167,21 @@ public sealed unsafe class GgufFile : IDisposable
     };
 
     /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        foreach (GgufFile part in _parts) part.Dispose();
+        _file.Dispose();
+    }
+
+    private MappedFile FileOf(GgufTensor tensor) => tensor.File ?? _file;
+
+    private void Join(List<GgufFile> parts)
+    {
+        _parts.AddRange(parts);
+        foreach (GgufFile part in parts)
+            foreach (GgufTensor tensor in part.Tensors)
+                if (!_tensors.TryAdd(tensor.Name, tensor)) throw new GgufException(GgufError.DuplicateTensor, $"'{part.Path}': tensor {CheckpointException.Quote(tensor.Name)} is in another part too");
+    }
 
     private T Get<T>(string key, string accepted)
     {
@@ -181,7 +224,7 @@ public sealed unsafe class GgufFile : IDisposable
             }
 
             if (offset % (ulong)Alignment != 0) throw cursor.Fail(GgufError.OffsetUnaligned, $"tensor {quoted} begins at {offset:N0} of the data; accepted: multiples of {Alignment}");
-            if (!_tensors.TryAdd(name, new GgufTensor(name, type, dims, start + (long)offset, bytes))) throw cursor.Fail(GgufError.DuplicateTensor, $"tensor {quoted} occurs twice");
+            if (!_tensors.TryAdd(name, new GgufTensor(name, type, dims, start + (long)offset, bytes) { File = _file })) throw cursor.Fail(GgufError.DuplicateTensor, $"tensor {quoted} occurs twice");
         }
 
         GgufTensor? before = null;

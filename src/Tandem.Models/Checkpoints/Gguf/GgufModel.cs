@@ -6,13 +6,11 @@ namespace Tandem.Models;
 /// </summary>
 public sealed unsafe class GgufModel : IDisposable
 {
-    private const string TokensKey = "tokenizer.ggml.tokens";
-
     private GgufModel(GgufFile file)
     {
         File = file;
         GgufArchitecture architecture = GgufArchitecture.Get(file);
-        Config = ModelConfig.Parse(architecture.ConfigJson(file), $"'{file.Path}'");
+        Config = ModelConfig.Parse(GgufConfig.ToJson(architecture, file), $"'{file.Path}'");
         Tensors = new CheckpointTensors($"'{file.Path}'", file.Tensors.Where(t => t.Name != GgufArchitecture.RopeFactors).Select(t => View(architecture, t)));
     }
 
@@ -58,7 +56,9 @@ public sealed unsafe class GgufModel : IDisposable
     private StoredTensor View(GgufArchitecture architecture, GgufTensor tensor)
     {
         long[] dims = [.. tensor.Dims.Reverse()];
-        int[]? order = architecture.RowOrder(tensor.Name, dims.Length > 0 ? dims[0] : 0, Config);
-        return File.Stored(GgufArchitecture.HuggingFaceName(tensor.Name), tensor, new Shape(dims), order);
+        StoredOrder order = architecture.OrderInFile(tensor.Name, dims.Length > 0 ? dims[0] : 0, Config);
+        if (order.Transposed && dims.Length == 2) Array.Reverse(dims);
+        else order = order with { Transposed = false };
+        return File.Stored(architecture.HuggingFaceName(tensor.Name), tensor, new Shape(dims), order);
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Text;
 
 namespace Tandem.Models;
 
@@ -74,6 +75,61 @@ public sealed class GgufValue
         _ => CheckpointException.Quote((string)Content),
     };
 
+    /// <summary>The value with an array's first elements, and the beginning of a long text.</summary>
+    /// <param name="elements">Elements that are shown at the most.</param>
+    /// <param name="characters">Characters of a text that are shown at the most.</param>
+    public string ToString(int elements, int characters)
+    {
+        if (Content is string text) return Shortened(text, characters);
+        if (Content is not Array array) return Number(Content);
+        string[] shown = [.. array.Cast<object>().Take(elements).Select(e => e is string s ? CheckpointException.Quote(Shortened(s, characters)) : Number(e))];
+        return $"[{string.Join(", ", shown)}{(array.Length > shown.Length ? $", ... {array.Length:N0} in all" : "")}]";
+    }
+
+    /// <summary>A string.</summary>
+    public static GgufValue Of(string value) => new(GgufValueType.String, GgufValueType.String, value);
+
+    /// <summary>A truth value.</summary>
+    public static GgufValue Of(bool value) => new(GgufValueType.Bool, GgufValueType.Bool, value);
+
+    /// <summary>A u32, as sizes and token ids are stored.</summary>
+    public static GgufValue Of(uint value) => new(GgufValueType.UInt32, GgufValueType.UInt32, (ulong)value);
+
+    /// <summary>An f32.</summary>
+    public static GgufValue Of(float value) => new(GgufValueType.Float32, GgufValueType.Float32, (double)value);
+
+    /// <summary>An array of strings.</summary>
+    public static GgufValue Of(IEnumerable<string> values) => new(GgufValueType.Array, GgufValueType.String, values.ToArray());
+
+    /// <summary>An array of i32, as types of tokens are stored.</summary>
+    public static GgufValue Of(IEnumerable<int> values) => new(GgufValueType.Array, GgufValueType.Int32, values.Select(v => (long)v).ToArray());
+
+    /// <summary>An array of f32, as scores of tokens are stored.</summary>
+    public static GgufValue Of(IEnumerable<float> values) => new(GgufValueType.Array, GgufValueType.Float32, values.Select(v => (double)v).ToArray());
+
+    /// <summary>Writes the value with its type before it.</summary>
+    internal void Write(BinaryWriter writer)
+    {
+        writer.Write((uint)Type);
+        if (Content is not Array array)
+        {
+            WriteScalar(writer, Type, Content);
+            return;
+        }
+
+        writer.Write((uint)ElementType);
+        writer.Write((ulong)array.Length);
+        foreach (object element in array) WriteScalar(writer, ElementType, element);
+    }
+
+    /// <summary>Writes a string with its length before it.</summary>
+    internal static void WriteString(BinaryWriter writer, string text)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        writer.Write((ulong)bytes.Length);
+        writer.Write(bytes);
+    }
+
     /// <summary>Reads a value with its type before it.</summary>
     internal static GgufValue Read(GgufCursor cursor, string key)
     {
@@ -91,6 +147,13 @@ public sealed class GgufValue
             _ => Elements<long>(cursor, element, key, count),
         });
     }
+
+    // The shortest text that means the same f32.
+    private string Number(object value) => value is double real && ElementType == GgufValueType.Float32
+        ? ((float)real).ToString(CultureInfo.InvariantCulture)
+        : value is bool truth ? (truth ? "true" : "false") : Convert.ToString(value, CultureInfo.InvariantCulture)!;
+
+    private static string Shortened(string text, int characters) => text.Length <= characters ? text : text[..characters] + "...";
 
     private static GgufValueType ReadType(GgufCursor cursor, string key)
     {
@@ -123,6 +186,25 @@ public sealed class GgufValue
             default:
                 byte truth = cursor.Byte(key);
                 return truth <= 1 ? truth == 1 : throw cursor.Fail(GgufError.BadValue, $"{key} is the truth value {truth}; accepted: 0, 1");
+        }
+    }
+
+    private static void WriteScalar(BinaryWriter writer, GgufValueType type, object value)
+    {
+        switch (type)
+        {
+            case GgufValueType.UInt8: writer.Write((byte)(ulong)value); break;
+            case GgufValueType.Int8: writer.Write((sbyte)(long)value); break;
+            case GgufValueType.UInt16: writer.Write((ushort)(ulong)value); break;
+            case GgufValueType.Int16: writer.Write((short)(long)value); break;
+            case GgufValueType.UInt32: writer.Write((uint)(ulong)value); break;
+            case GgufValueType.Int32: writer.Write((int)(long)value); break;
+            case GgufValueType.UInt64: writer.Write((ulong)value); break;
+            case GgufValueType.Int64: writer.Write((long)value); break;
+            case GgufValueType.Float32: writer.Write((float)(double)value); break;
+            case GgufValueType.Float64: writer.Write((double)value); break;
+            case GgufValueType.String: WriteString(writer, (string)value); break;
+            default: writer.Write((bool)value); break;
         }
     }
 

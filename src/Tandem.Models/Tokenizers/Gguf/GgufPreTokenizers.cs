@@ -92,6 +92,13 @@ internal static class GgufPreTokenizers
     /// <summary>All names, in the order of the table.</summary>
     public static IEnumerable<string> Names => Known.SelectMany(k => k.Names);
 
+    /// <summary>The first name of what cuts with these expressions, one after another; null if none is known.</summary>
+    public static string? NameOf(IReadOnlyList<string> expressions, bool ignoreMerges)
+    {
+        string[] names = [.. Known.Where(k => k.PreTokenizer.Expressions.SequenceEqual(expressions)).OrderByDescending(k => k.PreTokenizer.IgnoreMerges == ignoreMerges).Select(k => k.Names[0])];
+        return names.FirstOrDefault();
+    }
+
     /// <summary>The pre-tokenizer of a name.</summary>
     /// <exception cref="TandemException">It is not known.</exception>
     public static GgufPreTokenizer Find(string name, string place)
