@@ -1,0 +1,265 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Tandem.Cpu;
+
+/// <summary>Q2_K: 0 to 3 * scale - minimum, of 16 elements each; scales and minima of 4 bits.</summary>
+internal readonly unsafe struct Q2_KPanel : ILargePanel
+{
+    public static int Bytes => 16 * 84;
+
+    public static int SubBlock => 16;
+
+    public static int Distance => 64;
+
+    public static int Chain => 4;
+
+    public static bool IsSigned => false;
+
+    public static bool HasMinimumScale => true;
+
+    public static (int Scale, int MinimumScale) ScaleOffsets => (1280, 1312);
+
+    public static void Scales(byte* block, short* scales, short* minima)
+    {
+        Vector128<byte> four = Vector128.Create((byte)15);
+        for (int i = 0; i < 8; i++, block += 32, scales += 64, minima += 32)
+        {
+            Vector128<byte> a = LargeBytes.Rows(block), b = LargeBytes.Rows(block + 16);
+            LargeBytes.Twice(scales, a & four);
+            LargeBytes.Twice(scales + 32, b & four);
+            LargeBytes.Join(minima, LargeBytes.Widen((a >>> 4) & four), LargeBytes.Widen((b >>> 4) & four));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load512(byte* block, int unit, int g, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        int q = (4 * (unit % 4)) + g;
+        Vector512<byte> codes = LargeBytes.Right512(block + 256 + (512 * (unit / 4)) + (64 * (q % 8)), 2 * (q / 8)), mask = Vector512.Create((byte)3);
+        low = codes & mask;
+        high = (codes.AsUInt16() >>> 4).AsByte() & mask;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load256(byte* block, int unit, int g, int half, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        int q = (4 * (unit % 4)) + g;
+        Vector256<byte> codes = LargeBytes.Right256(block + 256 + (512 * (unit / 4)) + (64 * (q % 8)) + (32 * half), 2 * (q / 8)), mask = Vector256.Create((byte)3);
+        low = codes & mask;
+        high = (codes.AsUInt16() >>> 4).AsByte() & mask;
+    }
+}
+
+/// <summary>Q3_K: (0 to 7 - 4) * (scale - 32) of 16 elements, scales of 6 bits.</summary>
+internal readonly unsafe struct Q3_KPanel : ILargePanel
+{
+    public static int Bytes => 16 * 110;
+
+    public static int SubBlock => 16;
+
+    public static int Distance => 64;
+
+    public static int Chain => 4;
+
+    public static bool IsSigned => false;
+
+    public static bool HasMinimumScale => false;
+
+    public static (int Scale, int MinimumScale) ScaleOffsets => (1728, 0);
+
+    public static void Scales(byte* block, short* scales, short* minima)
+    {
+        Vector128<byte> four = Vector128.Create((byte)15), two = Vector128.Create((byte)3);
+        for (int pair = 0; pair < 8; pair++) LargeBytes.Zeroed(scales, minima, pair, Scale(2 * pair), Scale((2 * pair) + 1), 2);
+
+        Vector128<sbyte> Scale(int sub)
+        {
+            Vector128<byte> low = LargeBytes.Rows(block + 1536 + (16 * (sub % 8))), high = LargeBytes.Rows(block + 1664 + (16 * (sub % 4)));
+            Vector128<byte> bits = ((sub < 8 ? low : low >>> 4) & four) | ((Vector128.ShiftRightLogical(high.AsUInt16(), sub / 4 * 2).AsByte() & two) << 4);
+            return bits.AsSByte() - Vector128.Create((sbyte)32);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load512(byte* block, int unit, int g, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        int q = (4 * (unit % 4)) + g;
+        Vector512<byte> two = Vector512.Create((byte)3), four = Vector512.Create((byte)4);
+        Vector512<byte> codes = LargeBytes.Right512(block + 512 + (512 * (unit / 4)) + (64 * (q % 8)), 2 * (q / 8));
+        Vector512<byte> third = LargeBytes.Right512(block + (64 * (q % 8)), (4 * (unit / 4)) + (q / 8));
+        low = (codes & two) | ((third.AsUInt16() << 2).AsByte() & four);
+        high = ((codes.AsUInt16() >>> 4).AsByte() & two) | (third & four);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load256(byte* block, int unit, int g, int half, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        int q = (4 * (unit % 4)) + g;
+        Vector256<byte> two = Vector256.Create((byte)3), four = Vector256.Create((byte)4);
+        Vector256<byte> codes = LargeBytes.Right256(block + 512 + (512 * (unit / 4)) + (64 * (q % 8)) + (32 * half), 2 * (q / 8));
+        Vector256<byte> third = LargeBytes.Right256(block + (64 * (q % 8)) + (32 * half), (4 * (unit / 4)) + (q / 8));
+        low = (codes & two) | ((third.AsUInt16() << 2).AsByte() & four);
+        high = ((codes.AsUInt16() >>> 4).AsByte() & two) | (third & four);
+    }
+}
+
+/// <summary>Q4_K: 0 to 15 * scale - minimum, of 32 elements each; scales and minima of 6 bits.</summary>
+internal readonly unsafe struct Q4_KPanel : ILargePanel
+{
+    public static int Bytes => 16 * 144;
+
+    public static int SubBlock => 32;
+
+    public static int Distance => 32;
+
+    public static int Chain => 8;
+
+    public static bool IsSigned => false;
+
+    public static bool HasMinimumScale => true;
+
+    public static (int Scale, int MinimumScale) ScaleOffsets => (0, 32);
+
+    public static void Scales(byte* block, short* scales, short* minima) => LargeBytes.SixBits(block + 64, scales, minima);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load512(byte* block, int unit, int g, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        PanelBytes.Nibbles512(block + 256 + (512 * unit) + (64 * g), out low, out high);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load256(byte* block, int unit, int g, int half, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        PanelBytes.Nibbles256(block + 256 + (512 * unit) + (64 * g) + (32 * half), out low, out high);
+    }
+}
+
+/// <summary>Q5_K: 0 to 31 * scale - minimum, of 32 elements each; scales and minima of 6 bits.</summary>
+internal readonly unsafe struct Q5_KPanel : ILargePanel
+{
+    public static int Bytes => 16 * 176;
+
+    public static int SubBlock => 32;
+
+    public static int Distance => 32;
+
+    public static int Chain => 4;
+
+    public static bool IsSigned => false;
+
+    public static bool HasMinimumScale => true;
+
+    public static (int Scale, int MinimumScale) ScaleOffsets => (0, 32);
+
+    public static void Scales(byte* block, short* scales, short* minima) => LargeBytes.SixBits(block + 64, scales, minima);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load512(byte* block, int unit, int g, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        PanelBytes.Nibbles512(block + 768 + (512 * unit) + (64 * g), out low, out high);
+        Vector512<byte> fifth = LargeBytes.Right512(block + 256 + (64 * g), 2 * unit), bit = Vector512.Create((byte)16);
+        low |= (fifth.AsUInt16() << 4).AsByte() & bit;
+        high |= (fifth.AsUInt16() << 3).AsByte() & bit;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load256(byte* block, int unit, int g, int half, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        PanelBytes.Nibbles256(block + 768 + (512 * unit) + (64 * g) + (32 * half), out low, out high);
+        Vector256<byte> fifth = LargeBytes.Right256(block + 256 + (64 * g) + (32 * half), 2 * unit), bit = Vector256.Create((byte)16);
+        low |= (fifth.AsUInt16() << 4).AsByte() & bit;
+        high |= (fifth.AsUInt16() << 3).AsByte() & bit;
+    }
+}
+
+/// <summary>Q6_K: (0 to 63 - 32) * scale of 16 elements, scales of 8 bits.</summary>
+internal readonly unsafe struct Q6_KPanel : ILargePanel
+{
+    public static int Bytes => 16 * 210;
+
+    public static int SubBlock => 16;
+
+    public static int Distance => 64;
+
+    public static int Chain => 2;
+
+    public static bool IsSigned => false;
+
+    public static bool HasMinimumScale => false;
+
+    public static (int Scale, int MinimumScale) ScaleOffsets => (3328, 0);
+
+    public static void Scales(byte* block, short* scales, short* minima)
+    {
+        for (int pair = 0; pair < 8; pair++)
+        {
+            byte* source = block + 3072 + (32 * pair);
+            LargeBytes.Zeroed(scales, minima, pair, LargeBytes.Rows(source).AsSByte(), LargeBytes.Rows(source + 16).AsSByte(), 5);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load512(byte* block, int unit, int g, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        int q = (4 * (unit % 4)) + g;
+        PanelBytes.Nibbles512(block + (1024 * (unit / 4)) + (64 * q), out low, out high);
+        Vector512<byte> upper = LargeBytes.Right512(block + 2048 + (512 * (unit / 4)) + (64 * (q % 8)), 2 * (q / 8)), mask = Vector512.Create((byte)0x30);
+        low |= (upper.AsUInt16() << 4).AsByte() & mask;
+        high |= upper & mask;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load256(byte* block, int unit, int g, int half, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        int q = (4 * (unit % 4)) + g;
+        PanelBytes.Nibbles256(block + (1024 * (unit / 4)) + (64 * q) + (32 * half), out low, out high);
+        Vector256<byte> upper = LargeBytes.Right256(block + 2048 + (512 * (unit / 4)) + (64 * (q % 8)) + (32 * half), 2 * (q / 8)), mask = Vector256.Create((byte)0x30);
+        low |= (upper.AsUInt16() << 4).AsByte() & mask;
+        high |= upper & mask;
+    }
+}
+
+/// <summary>IQ4_XS: one of sixteen levels * (scale - 32) of 32 elements, scales of 6 bits.</summary>
+internal readonly unsafe struct IQ4_XSPanel : ILargePanel
+{
+    public static int Bytes => 16 * 136;
+
+    public static int SubBlock => 32;
+
+    public static int Distance => 16;
+
+    public static int Chain => 1;
+
+    public static bool IsSigned => true;
+
+    public static bool HasMinimumScale => false;
+
+    public static (int Scale, int MinimumScale) ScaleOffsets => (0, 0);
+
+    public static void Scales(byte* block, short* scales, short* minima)
+    {
+        for (int half = 0; half < 2; half++, scales += 16)
+        {
+            Vector256<uint> low = Vector256.Load((uint*)(block + 64 + (32 * half))), high = Vector256.WidenLower(Vector128.Load((ushort*)(block + 32 + (16 * half))).ToVector256Unsafe()) << 4;
+            for (int sub = 0; sub < 8; sub++, low >>>= 4, high >>>= 2)
+            {
+                Vector256<uint> scale = ((low & Vector256.Create(15u)) | (high & Vector256.Create(0x30u))) - Vector256.Create(32u);
+                ((scale & Vector256.Create(0xFFFFu)) | (scale << 16)).AsInt16().Store(scales + (32 * sub));
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load512(byte* block, int unit, int g, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        PanelBytes.Uneven512(block + 128 + (256 * unit) + (64 * g), out low, out high);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Load256(byte* block, int unit, int g, int half, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        PanelBytes.Uneven256(block + 128 + (256 * unit) + (64 * g) + (32 * half), out low, out high);
+    }
+}

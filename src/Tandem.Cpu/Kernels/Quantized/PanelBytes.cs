@@ -1,0 +1,106 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Tandem.Cpu;
+
+/// <summary>What the panels share.</summary>
+internal static unsafe class PanelBytes
+{
+    private static Vector128<byte> UnevenLevels => Vector128.Create((sbyte)-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113).AsByte();
+
+    // Bit b of an index is bit 4 of byte b.
+    private static Vector512<uint> SpreadBits => Vector512.Create(
+        0u, 0x10, 0x1000, 0x1010, 0x10_0000, 0x10_0010, 0x10_1000, 0x10_1010, 0x1000_0000, 0x1000_0010, 0x1000_1000, 0x1000_1010, 0x1010_0000, 0x1010_0010, 0x1010_1000, 0x1010_1010);
+
+    /// <summary>Eight binary16 numbers as f32: there is no instruction for it in .NET.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Halves(byte* source) => StoredF16.Load8((ushort*)source);
+
+    /// <summary>Scales of 16 rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Scales512<T>(byte* block)
+        where T : struct, ISmallPanel => Vector512.Create(T.Scales(block, 0), T.Scales(block, 1));
+
+    /// <summary>Minima of 16 rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Minima512<T>(byte* block)
+        where T : struct, ISmallPanel => Vector512.Create(T.Minima(block, 0), T.Minima(block, 1));
+
+    /// <summary>Levels of 64 codes below 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> Lookup512(Vector128<byte> levels, Vector512<byte> codes) => Avx512BW.IsSupported
+        ? Avx512BW.Shuffle(Vector512.Create(Vector256.Create(levels, levels), Vector256.Create(levels, levels)), codes)
+        : Vector512.Create(Lookup256(levels, codes.GetLower()), Lookup256(levels, codes.GetUpper()));
+
+    /// <summary>Levels of 32 codes below 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Lookup256(Vector128<byte> levels, Vector256<byte> codes) => Avx2.IsSupported
+        ? Avx2.Shuffle(Vector256.Create(levels, levels), codes)
+        : Vector256.Create(Vector128.Shuffle(levels, codes.GetLower()), Vector128.Shuffle(levels, codes.GetUpper()));
+
+    /// <summary>The lowest four bits of each 32 as fifth bits of four bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<byte> FifthBits512(Vector512<uint> bits) => Avx512F.IsSupported
+        ? Avx512F.PermuteVar16x32(SpreadBits, bits).AsByte()
+        : Vector512.Create(FifthBits256(bits.GetLower()), FifthBits256(bits.GetUpper()));
+
+    /// <summary>The same of eight times 32 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> FifthBits256(Vector256<uint> bits) =>
+        (((bits & Vector256.Create(15u)) * Vector256.Create(0x0204_0810u)) & Vector256.Create(0x1010_1010u)).AsByte();
+
+    /// <summary>Low and high halves of 64 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Nibbles512(byte* source, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        Vector512<byte> both = Vector512.Load(source), mask = Vector512.Create((byte)15);
+        low = both & mask;
+        high = Vector512.ShiftRightLogical(both.AsUInt16(), 4).AsByte() & mask;
+    }
+
+    /// <summary>The same of 32 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Nibbles256(byte* source, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        Vector256<byte> both = Vector256.Load(source), mask = Vector256.Create((byte)15);
+        low = both & mask;
+        high = Vector256.ShiftRightLogical(both.AsUInt16(), 4).AsByte() & mask;
+    }
+
+    /// <summary>Codes of 5 bits: low and high halves of 64 bytes, and bits 4 g to 4 g + 3 and 16 + 4 g to 16 + 4 g + 3 of 16 words.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void FiveBits512(byte* source, byte* fifth, int g, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        Nibbles512(source, out low, out high);
+        Vector512<uint> bits = Vector512.ShiftRightLogical(Vector512.Load((uint*)fifth), 4 * g);
+        low |= FifthBits512(bits);
+        high |= FifthBits512(bits >>> 16);
+    }
+
+    /// <summary>The same of 32 bytes and 8 words.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void FiveBits256(byte* source, byte* fifth, int g, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        Nibbles256(source, out low, out high);
+        Vector256<uint> bits = Vector256.ShiftRightLogical(Vector256.Load((uint*)fifth), 4 * g);
+        low |= FifthBits256(bits);
+        high |= FifthBits256(bits >>> 16);
+    }
+
+    /// <summary>Levels of the IQ4 types of the low and high halves of 64 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Uneven512(byte* source, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        Nibbles512(source, out low, out high);
+        (low, high) = (Lookup512(UnevenLevels, low), Lookup512(UnevenLevels, high));
+    }
+
+    /// <summary>The same of 32 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Uneven256(byte* source, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        Nibbles256(source, out low, out high);
+        (low, high) = (Lookup256(UnevenLevels, low), Lookup256(UnevenLevels, high));
+    }
+}
