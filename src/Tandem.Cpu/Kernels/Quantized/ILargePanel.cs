@@ -46,10 +46,18 @@ internal static class LargeShape<T>
     where T : struct, ILargePanel
 {
     /// <summary>Vectors of a unit.</summary>
-    public static int Vectors => Math.Min(T.SubBlock, T.Distance) / 4;
+    public static int Vectors
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => (T.SubBlock < T.Distance ? T.SubBlock : T.Distance) / 4;
+    }
 
     /// <summary>Units of a block.</summary>
-    public static int Units => 32 / Vectors;
+    public static int Units
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 32 / Vectors;
+    }
 
     /// <summary>The first element of a unit.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

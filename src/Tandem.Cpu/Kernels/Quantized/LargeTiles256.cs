@@ -34,6 +34,7 @@ internal static unsafe class LargeTiles256
         }
     }
 
+    [SkipLocalsInit]
     private static void Tile<TRows, T>(byte* a, nint ld, byte* panel, int blocks, float* c, nint ldy, int half)
         where TRows : struct, IRowCount
         where T : struct, ILargePanel

@@ -27,6 +27,7 @@ internal static unsafe class LargeTiles512
         }
     }
 
+    [SkipLocalsInit]
     private static void Tile<TRows, T>(byte* a, nint ld, byte* panel, int blocks, float* c, nint ldy)
         where TRows : struct, IRowCount
         where T : struct, ILargePanel
@@ -111,7 +112,7 @@ internal static unsafe class LargeTiles512
     private static Vector512<int> Fold(Vector512<short> sums, Vector512<short> scale) => Avx512BW.MultiplyAddAdjacent(sums, scale);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Halves(byte* source) => Vector512.Create(PanelBytes.Halves(source), PanelBytes.Halves(source + 16));
+    private static Vector512<float> Halves(byte* source) => PanelBytes.Halves(source).ToVector512Unsafe().WithUpper(PanelBytes.Halves(source + 16));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Finish<T>(float* c, Vector512<int> sum, Vector512<float> scales, Vector512<float> minimumScales, short* minima, byte* a, bool isFirst)
@@ -133,13 +134,13 @@ internal static unsafe class LargeTiles512
         private readonly Vector512<sbyte> _negative;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Signed(Vector512<sbyte> w) => (_size, _negative) = (Vector512.Abs(w).AsByte(), Vector512.LessThan(w, Vector512<sbyte>.Zero));
+        public Signed(Vector512<sbyte> w) => (_size, _negative) = (Vector512.Abs(w).AsByte(), Avx512BW.CompareLessThan(w, Vector512<sbyte>.Zero));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Vector512<int> Product(byte* a, Vector512<short> scale)
         {
             Vector512<sbyte> x = Vector512.Create(*(int*)a).AsSByte();
-            return Fold(Avx512BW.MultiplyAddAdjacent(_size, Vector512.ConditionalSelect(_negative, Vector512<sbyte>.Zero - x, x)), scale);
+            return Fold(Avx512BW.MultiplyAddAdjacent(_size, Avx512BW.BlendVariable(x, Vector512<sbyte>.Zero - x, _negative)), scale);
         }
     }
 }

@@ -7,11 +7,19 @@ namespace Tandem.Cpu;
 /// <summary>What the panels share.</summary>
 internal static unsafe class PanelBytes
 {
-    private static Vector128<byte> UnevenLevels => Vector128.Create((sbyte)-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113).AsByte();
+    private static Vector128<byte> UnevenLevels
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector128.Create((sbyte)-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113).AsByte();
+    }
 
     // Bit b of an index is bit 4 of byte b.
-    private static Vector512<uint> SpreadBits => Vector512.Create(
+    private static Vector512<uint> SpreadBits
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector512.Create(
         0u, 0x10, 0x1000, 0x1010, 0x10_0000, 0x10_0010, 0x10_1000, 0x10_1010, 0x1000_0000, 0x1000_0010, 0x1000_1000, 0x1000_1010, 0x1010_0000, 0x1010_0010, 0x1010_1000, 0x1010_1010);
+    }
 
     /// <summary>Eight binary16 numbers as f32: there is no instruction for it in .NET.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -20,12 +28,12 @@ internal static unsafe class PanelBytes
     /// <summary>Scales of 16 rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Scales512<T>(byte* block)
-        where T : struct, ISmallPanel => Vector512.Create(T.Scales(block, 0), T.Scales(block, 1));
+        where T : struct, ISmallPanel => T.Scales(block, 0).ToVector512Unsafe().WithUpper(T.Scales(block, 1));
 
     /// <summary>Minima of 16 rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Minima512<T>(byte* block)
-        where T : struct, ISmallPanel => Vector512.Create(T.Minima(block, 0), T.Minima(block, 1));
+        where T : struct, ISmallPanel => T.Minima(block, 0).ToVector512Unsafe().WithUpper(T.Minima(block, 1));
 
     /// <summary>Levels of 64 codes below 16.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -196,7 +196,11 @@ internal readonly unsafe struct MXFP4Panel : ISmallPanel
 
     public static bool HasMinimum => false;
 
-    private static Vector128<byte> Levels => Vector128.Create((byte)12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
+    private static Vector128<byte> Levels
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector128.Create((byte)12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Load512(byte* block, int g, out Vector512<byte> low, out Vector512<byte> high)

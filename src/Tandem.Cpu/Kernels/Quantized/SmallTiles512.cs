@@ -131,13 +131,13 @@ internal static unsafe class SmallTiles512
         private readonly Vector512<sbyte> _negative;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Signed(Vector512<sbyte> w) => (_size, _negative) = (Vector512.Abs(w).AsByte(), Vector512.LessThan(w, Vector512<sbyte>.Zero));
+        public Signed(Vector512<sbyte> w) => (_size, _negative) = (Vector512.Abs(w).AsByte(), Avx512BW.CompareLessThan(w, Vector512<sbyte>.Zero));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Vector512<int> Product(byte* a)
         {
             Vector512<sbyte> x = Vector512.Create(*(int*)a).AsSByte();
-            return Pairs(Avx512BW.MultiplyAddAdjacent(_size, Vector512.ConditionalSelect(_negative, Vector512<sbyte>.Zero - x, x)));
+            return Pairs(Avx512BW.MultiplyAddAdjacent(_size, Avx512BW.BlendVariable(x, Vector512<sbyte>.Zero - x, _negative)));
         }
     }
 }
