@@ -22,8 +22,8 @@ internal unsafe interface ILargePanel
     /// <summary>Most of a unit's vectors whose products with bytes can be added in 16 bits.</summary>
     static abstract int Chain { get; }
 
-    /// <summary>Whether the codes are signed; then there are no minima.</summary>
-    static abstract bool IsSigned { get; }
+    /// <summary>Whether the codes have 8 bits, of which the halves are multiplied one after the other; then both vectors have the same scale.</summary>
+    static abstract bool IsWide { get; }
 
     /// <summary>Whether the minima have a scale of their own; else they are in units of the scales (a zero point times the scale).</summary>
     static abstract bool HasMinimumScale { get; }

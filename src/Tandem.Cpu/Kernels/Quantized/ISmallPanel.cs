@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 namespace Tandem.Cpu;
 
 /// <summary>
-/// A type with blocks of 32 in a panel: 8 vectors of 16 rows by 4 elements, unsigned with a zero point or signed; scales and perhaps minima of 16 rows.
+/// A type with blocks of 32 in a panel: 8 vectors of 16 rows by 4 elements, codes without sign that count from a zero point; scales and perhaps minima of 16 rows.
 /// In the vectors of 512 bits, 32-bit lane i is row i; those of 256 bits are the halves, rows 0 to 7 and 8 to 15.
 /// </summary>
 internal unsafe interface ISmallPanel
@@ -11,10 +11,10 @@ internal unsafe interface ISmallPanel
     /// <summary>Bytes of 16 blocks.</summary>
     static abstract int Bytes { get; }
 
-    /// <summary>Whether the bytes that <see cref="Load512"/> gives are signed; else they are below 32, and <see cref="Zero"/> is to be subtracted.</summary>
-    static abstract bool IsSigned { get; }
+    /// <summary>Whether the bytes that <see cref="Load512"/> gives have 8 bits, of which the halves are multiplied one after the other; else they are below 32.</summary>
+    static abstract bool IsWide { get; }
 
-    /// <summary>What the unsigned bytes count from.</summary>
+    /// <summary>What the bytes, which have no sign, count from.</summary>
     static abstract int Zero { get; }
 
     /// <summary>Most of the eight vectors whose products with bytes can be added in 16 bits.</summary>

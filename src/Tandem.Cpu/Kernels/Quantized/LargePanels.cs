@@ -14,7 +14,7 @@ internal readonly unsafe struct Q2_KPanel : ILargePanel
 
     public static int Chain => 4;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static bool HasMinimumScale => true;
 
@@ -62,7 +62,7 @@ internal readonly unsafe struct Q3_KPanel : ILargePanel
 
     public static int Chain => 4;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static bool HasMinimumScale => false;
 
@@ -115,7 +115,7 @@ internal readonly unsafe struct Q4_KPanel : ILargePanel
 
     public static int Chain => 8;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static bool HasMinimumScale => true;
 
@@ -147,7 +147,7 @@ internal readonly unsafe struct Q5_KPanel : ILargePanel
 
     public static int Chain => 4;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static bool HasMinimumScale => true;
 
@@ -185,7 +185,7 @@ internal readonly unsafe struct Q6_KPanel : ILargePanel
 
     public static int Chain => 2;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static bool HasMinimumScale => false;
 
@@ -221,7 +221,7 @@ internal readonly unsafe struct Q6_KPanel : ILargePanel
     }
 }
 
-/// <summary>IQ4_XS: one of sixteen levels * (scale - 32) of 32 elements, scales of 6 bits.</summary>
+/// <summary>IQ4_XS: (one of sixteen levels - 128) * (scale - 32) of 32 elements, scales of 6 bits.</summary>
 internal readonly unsafe struct IQ4_XSPanel : ILargePanel
 {
     public static int Bytes => 16 * 136;
@@ -230,9 +230,9 @@ internal readonly unsafe struct IQ4_XSPanel : ILargePanel
 
     public static int Distance => 16;
 
-    public static int Chain => 1;
+    public static int Chain => 4;
 
-    public static bool IsSigned => true;
+    public static bool IsWide => true;
 
     public static bool HasMinimumScale => false;
 
@@ -240,13 +240,15 @@ internal readonly unsafe struct IQ4_XSPanel : ILargePanel
 
     public static void Scales(byte* block, short* scales, short* minima)
     {
-        for (int half = 0; half < 2; half++, scales += 16)
+        for (int half = 0; half < 2; half++, scales += 16, minima += 16)
         {
             Vector256<uint> low = Vector256.Load((uint*)(block + 64 + (32 * half))), high = Vector256.WidenLower(Vector128.Load((ushort*)(block + 32 + (16 * half))).ToVector256Unsafe()) << 4;
             for (int sub = 0; sub < 8; sub++, low >>>= 4, high >>>= 2)
             {
                 Vector256<uint> scale = ((low & Vector256.Create(15u)) | (high & Vector256.Create(0x30u))) - Vector256.Create(32u);
-                ((scale & Vector256.Create(0xFFFFu)) | (scale << 16)).AsInt16().Store(scales + (32 * sub));
+                Vector256<short> twice = ((scale & Vector256.Create(0xFFFFu)) | (scale << 16)).AsInt16();
+                twice.Store(scales + (32 * sub));
+                (twice << 7).Store(minima + (32 * sub));
             }
         }
     }

@@ -52,21 +52,7 @@ internal static unsafe class LargeTiles256
                 Vector256<short> lowScale = Vector256.Load(factors + (element / T.SubBlock * 32) + (16 * half));
                 Vector256<short> highScale = Vector256.Load(factors + ((element + T.Distance) / T.SubBlock * 32) + (16 * half));
                 byte* x = a + 4 + element, x3 = x + (3 * ld);
-                if (T.IsSigned)
-                {
-                    for (int g = 0; g < LargeShape<T>.Vectors; g++, x += 4, x3 += 4)
-                    {
-                        T.Load256(panel, unit, g, half, out Vector256<byte> low, out Vector256<byte> high);
-                        Signed w = new(low.AsSByte()), v = new(high.AsSByte());
-                        n0 += w.Product(x, lowScale) + v.Product(x + T.Distance, highScale);
-                        if (TRows.Count > 1) n1 += w.Product(x + ld, lowScale) + v.Product(x + ld + T.Distance, highScale);
-                        if (TRows.Count > 2) n2 += w.Product(x + (2 * ld), lowScale) + v.Product(x + (2 * ld) + T.Distance, highScale);
-                        if (TRows.Count > 3) n3 += w.Product(x3, lowScale) + v.Product(x3 + T.Distance, highScale);
-                    }
-
-                    continue;
-                }
-
+                if (T.IsWide) highScale = lowScale << 4;
                 for (int first = 0; first < LargeShape<T>.Vectors; first += T.Chain)
                 {
                     Vector256<short> l0, l1, l2, l3, h0, h1, h2, h3;
@@ -75,6 +61,23 @@ internal static unsafe class LargeTiles256
                     for (int g = first; g < first + T.Chain; g++, x += 4, x3 += 4)
                     {
                         T.Load256(panel, unit, g, half, out Vector256<byte> low, out Vector256<byte> high);
+                        if (T.IsWide)
+                        {
+                            Vector256<byte> next = high;
+                            PanelBytes.Split256(low, out low, out high);
+                            (l0, h0) = (l0 + Product(low, x), h0 + Product(high, x));
+                            if (TRows.Count > 1) (l1, h1) = (l1 + Product(low, x + ld), h1 + Product(high, x + ld));
+                            if (TRows.Count > 2) (l2, h2) = (l2 + Product(low, x + (2 * ld)), h2 + Product(high, x + (2 * ld)));
+                            if (TRows.Count > 3) (l3, h3) = (l3 + Product(low, x3), h3 + Product(high, x3));
+
+                            PanelBytes.Split256(next, out low, out high);
+                            (l0, h0) = (l0 + Product(low, x + T.Distance), h0 + Product(high, x + T.Distance));
+                            if (TRows.Count > 1) (l1, h1) = (l1 + Product(low, x + ld + T.Distance), h1 + Product(high, x + ld + T.Distance));
+                            if (TRows.Count > 2) (l2, h2) = (l2 + Product(low, x + (2 * ld) + T.Distance), h2 + Product(high, x + (2 * ld) + T.Distance));
+                            if (TRows.Count > 3) (l3, h3) = (l3 + Product(low, x3 + T.Distance), h3 + Product(high, x3 + T.Distance));
+                            continue;
+                        }
+
                         (l0, h0) = (l0 + Product(low, x), h0 + Product(high, x + T.Distance));
                         if (TRows.Count > 1) (l1, h1) = (l1 + Product(low, x + ld), h1 + Product(high, x + ld + T.Distance));
                         if (TRows.Count > 2) (l2, h2) = (l2 + Product(low, x + (2 * ld)), h2 + Product(high, x + (2 * ld) + T.Distance));
@@ -90,8 +93,8 @@ internal static unsafe class LargeTiles256
 
             Vector256<float> scales = PanelBytes.Halves(panel + T.ScaleOffsets.Scale + (16 * half));
             Vector256<float> minimumScales = T.HasMinimumScale ? PanelBytes.Halves(panel + T.ScaleOffsets.MinimumScale + (16 * half)) : default;
-            Finish<T>(c + (0 * ldy), n0, scales, minimumScales, minima + (16 * half), a + (0 * ld), k == 0);
-            if (TRows.Count > 1) Finish<T>(c + (1 * ldy), n1, scales, minimumScales, minima + (16 * half), a + (1 * ld), k == 0);
+            Finish<T>(c, n0, scales, minimumScales, minima + (16 * half), a, k == 0);
+            if (TRows.Count > 1) Finish<T>(c + ldy, n1, scales, minimumScales, minima + (16 * half), a + ld, k == 0);
             if (TRows.Count > 2) Finish<T>(c + (2 * ldy), n2, scales, minimumScales, minima + (16 * half), a + (2 * ld), k == 0);
             if (TRows.Count > 3) Finish<T>(c + (3 * ldy), n3, scales, minimumScales, minima + (16 * half), a + (3 * ld), k == 0);
         }
@@ -108,24 +111,11 @@ internal static unsafe class LargeTiles256
         where T : struct, ILargePanel
     {
         Vector256<int> minimum = Vector256<int>.Zero;
-        for (int i = 0; !T.IsSigned && i < 8; i++) minimum += Avx2.MultiplyAddAdjacent(Vector256.Load(minima + (32 * i)), Vector256.Create(*(int*)(a + RowQuantizer.LargeSums + (4 * i))).AsInt16());
+        for (int i = 0; i < 8; i++) minimum += Avx2.MultiplyAddAdjacent(Vector256.Load(minima + (32 * i)), Vector256.Create(*(int*)(a + RowQuantizer.LargeSums + (4 * i))).AsInt16());
         if (!T.HasMinimumScale) sum -= minimum;
         Vector256<float> scale = Vector256.Create(*(float*)a), acc = isFirst ? Vector256<float>.Zero : Vector256.Load(c);
         acc = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(sum), scales * scale, acc);
         if (T.HasMinimumScale) acc = Vector256.FusedMultiplyAdd(-(minimumScales * scale), Vector256.ConvertToSingle(minimum), acc);
         acc.Store(c);
-    }
-
-    // Weights with signs: the sign moves from the weight to the row's byte, which is never -128.
-    private readonly struct Signed
-    {
-        private readonly Vector256<byte> _size;
-        private readonly Vector256<sbyte> _weight;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Signed(Vector256<sbyte> w) => (_size, _weight) = (Vector256.Abs(w).AsByte(), w);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector256<int> Product(byte* a, Vector256<short> scale) => Fold(Avx2.MultiplyAddAdjacent(_size, Avx2.Sign(Vector256.Create(*(int*)a).AsSByte(), _weight)), scale);
     }
 }

@@ -45,25 +45,7 @@ internal static unsafe class LargeTiles512
                 Vector512<short> lowScale = Vector512.Load(factors + (element / T.SubBlock * 32));
                 Vector512<short> highScale = Vector512.Load(factors + ((element + T.Distance) / T.SubBlock * 32));
                 byte* x = a + 4 + element, x3 = x + (3 * ld), x6 = x + (6 * ld);
-                if (T.IsSigned)
-                {
-                    for (int g = 0; g < LargeShape<T>.Vectors; g++, x += 4, x3 += 4, x6 += 4)
-                    {
-                        T.Load512(panel, unit, g, out Vector512<byte> low, out Vector512<byte> high);
-                        Signed w = new(low.AsSByte()), v = new(high.AsSByte());
-                        n0 += w.Product(x, lowScale) + v.Product(x + T.Distance, highScale);
-                        if (TRows.Count > 1) n1 += w.Product(x + ld, lowScale) + v.Product(x + ld + T.Distance, highScale);
-                        if (TRows.Count > 2) n2 += w.Product(x + (2 * ld), lowScale) + v.Product(x + (2 * ld) + T.Distance, highScale);
-                        if (TRows.Count > 3) n3 += w.Product(x3, lowScale) + v.Product(x3 + T.Distance, highScale);
-                        if (TRows.Count > 4) n4 += w.Product(x3 + ld, lowScale) + v.Product(x3 + ld + T.Distance, highScale);
-                        if (TRows.Count > 5) n5 += w.Product(x3 + (2 * ld), lowScale) + v.Product(x3 + (2 * ld) + T.Distance, highScale);
-                        if (TRows.Count > 6) n6 += w.Product(x6, lowScale) + v.Product(x6 + T.Distance, highScale);
-                        if (TRows.Count > 7) n7 += w.Product(x6 + ld, lowScale) + v.Product(x6 + ld + T.Distance, highScale);
-                    }
-
-                    continue;
-                }
-
+                if (T.IsWide) highScale = lowScale << 4;
                 for (int first = 0; first < LargeShape<T>.Vectors; first += T.Chain)
                 {
                     Vector512<short> l0, l1, l2, l3, l4, l5, l6, l7, h0, h1, h2, h3, h4, h5, h6, h7;
@@ -72,6 +54,31 @@ internal static unsafe class LargeTiles512
                     for (int g = first; g < first + T.Chain; g++, x += 4, x3 += 4, x6 += 4)
                     {
                         T.Load512(panel, unit, g, out Vector512<byte> low, out Vector512<byte> high);
+                        if (T.IsWide)
+                        {
+                            Vector512<byte> next = high;
+                            PanelBytes.Split512(low, out low, out high);
+                            (l0, h0) = (l0 + Product(low, x), h0 + Product(high, x));
+                            if (TRows.Count > 1) (l1, h1) = (l1 + Product(low, x + ld), h1 + Product(high, x + ld));
+                            if (TRows.Count > 2) (l2, h2) = (l2 + Product(low, x + (2 * ld)), h2 + Product(high, x + (2 * ld)));
+                            if (TRows.Count > 3) (l3, h3) = (l3 + Product(low, x3), h3 + Product(high, x3));
+                            if (TRows.Count > 4) (l4, h4) = (l4 + Product(low, x3 + ld), h4 + Product(high, x3 + ld));
+                            if (TRows.Count > 5) (l5, h5) = (l5 + Product(low, x3 + (2 * ld)), h5 + Product(high, x3 + (2 * ld)));
+                            if (TRows.Count > 6) (l6, h6) = (l6 + Product(low, x6), h6 + Product(high, x6));
+                            if (TRows.Count > 7) (l7, h7) = (l7 + Product(low, x6 + ld), h7 + Product(high, x6 + ld));
+
+                            PanelBytes.Split512(next, out low, out high);
+                            (l0, h0) = (l0 + Product(low, x + T.Distance), h0 + Product(high, x + T.Distance));
+                            if (TRows.Count > 1) (l1, h1) = (l1 + Product(low, x + ld + T.Distance), h1 + Product(high, x + ld + T.Distance));
+                            if (TRows.Count > 2) (l2, h2) = (l2 + Product(low, x + (2 * ld) + T.Distance), h2 + Product(high, x + (2 * ld) + T.Distance));
+                            if (TRows.Count > 3) (l3, h3) = (l3 + Product(low, x3 + T.Distance), h3 + Product(high, x3 + T.Distance));
+                            if (TRows.Count > 4) (l4, h4) = (l4 + Product(low, x3 + ld + T.Distance), h4 + Product(high, x3 + ld + T.Distance));
+                            if (TRows.Count > 5) (l5, h5) = (l5 + Product(low, x3 + (2 * ld) + T.Distance), h5 + Product(high, x3 + (2 * ld) + T.Distance));
+                            if (TRows.Count > 6) (l6, h6) = (l6 + Product(low, x6 + T.Distance), h6 + Product(high, x6 + T.Distance));
+                            if (TRows.Count > 7) (l7, h7) = (l7 + Product(low, x6 + ld + T.Distance), h7 + Product(high, x6 + ld + T.Distance));
+                            continue;
+                        }
+
                         (l0, h0) = (l0 + Product(low, x), h0 + Product(high, x + T.Distance));
                         if (TRows.Count > 1) (l1, h1) = (l1 + Product(low, x + ld), h1 + Product(high, x + ld + T.Distance));
                         if (TRows.Count > 2) (l2, h2) = (l2 + Product(low, x + (2 * ld)), h2 + Product(high, x + (2 * ld) + T.Distance));
@@ -94,8 +101,8 @@ internal static unsafe class LargeTiles512
             }
 
             Vector512<float> scales = Halves(panel + T.ScaleOffsets.Scale), minimumScales = T.HasMinimumScale ? Halves(panel + T.ScaleOffsets.MinimumScale) : default;
-            Finish<T>(c + (0 * ldy), n0, scales, minimumScales, minima, a + (0 * ld), k == 0);
-            if (TRows.Count > 1) Finish<T>(c + (1 * ldy), n1, scales, minimumScales, minima, a + (1 * ld), k == 0);
+            Finish<T>(c, n0, scales, minimumScales, minima, a, k == 0);
+            if (TRows.Count > 1) Finish<T>(c + ldy, n1, scales, minimumScales, minima, a + ld, k == 0);
             if (TRows.Count > 2) Finish<T>(c + (2 * ldy), n2, scales, minimumScales, minima, a + (2 * ld), k == 0);
             if (TRows.Count > 3) Finish<T>(c + (3 * ldy), n3, scales, minimumScales, minima, a + (3 * ld), k == 0);
             if (TRows.Count > 4) Finish<T>(c + (4 * ldy), n4, scales, minimumScales, minima, a + (4 * ld), k == 0);
@@ -119,28 +126,11 @@ internal static unsafe class LargeTiles512
         where T : struct, ILargePanel
     {
         Vector512<int> minimum = Vector512<int>.Zero;
-        for (int i = 0; !T.IsSigned && i < 8; i++) minimum += Avx512BW.MultiplyAddAdjacent(Vector512.Load(minima + (32 * i)), Vector512.Create(*(int*)(a + RowQuantizer.LargeSums + (4 * i))).AsInt16());
+        for (int i = 0; i < 8; i++) minimum += Avx512BW.MultiplyAddAdjacent(Vector512.Load(minima + (32 * i)), Vector512.Create(*(int*)(a + RowQuantizer.LargeSums + (4 * i))).AsInt16());
         if (!T.HasMinimumScale) sum -= minimum;
         Vector512<float> scale = Vector512.Create(*(float*)a), acc = isFirst ? Vector512<float>.Zero : Vector512.Load(c);
         acc = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(sum), scales * scale, acc);
         if (T.HasMinimumScale) acc = Vector512.FusedMultiplyAdd(-(minimumScales * scale), Vector512.ConvertToSingle(minimum), acc);
         acc.Store(c);
-    }
-
-    // Weights with signs: the sign moves from the weight to the row's byte, which is never -128.
-    private readonly struct Signed
-    {
-        private readonly Vector512<byte> _size;
-        private readonly Vector512<sbyte> _negative;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Signed(Vector512<sbyte> w) => (_size, _negative) = (Vector512.Abs(w).AsByte(), Avx512BW.CompareLessThan(w, Vector512<sbyte>.Zero));
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector512<int> Product(byte* a, Vector512<short> scale)
-        {
-            Vector512<sbyte> x = Vector512.Create(*(int*)a).AsSByte();
-            return Fold(Avx512BW.MultiplyAddAdjacent(_size, Avx512BW.BlendVariable(x, Vector512<sbyte>.Zero - x, _negative)), scale);
-        }
     }
 }

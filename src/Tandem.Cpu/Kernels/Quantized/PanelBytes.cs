@@ -7,11 +7,8 @@ namespace Tandem.Cpu;
 /// <summary>What the panels share.</summary>
 internal static unsafe class PanelBytes
 {
-    private static Vector128<byte> UnevenLevels
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Vector128.Create((sbyte)-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113).AsByte();
-    }
+    // Levels of the IQ4 types plus 128, the first in the lowest byte.
+    private const ulong UnevenLow = 0x766A_5D4F_3F2D_1801, UnevenHigh = 0xF1D9_C5B5_A699_8D81;
 
     // Bit b of an index is bit 4 of byte b.
     private static Vector512<uint> SpreadBits
@@ -35,17 +32,20 @@ internal static unsafe class PanelBytes
     public static Vector512<float> Minima512<T>(byte* block)
         where T : struct, ISmallPanel => T.Minima(block, 0).ToVector512Unsafe().WithUpper(T.Minima(block, 1));
 
-    /// <summary>Levels of 64 codes below 16.</summary>
+    /// <summary>Levels of 64 codes below 16: bytes of two words.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<byte> Lookup512(Vector128<byte> levels, Vector512<byte> codes) => Avx512BW.IsSupported
-        ? Avx512BW.Shuffle(Vector512.Create(Vector256.Create(levels, levels), Vector256.Create(levels, levels)), codes)
-        : Vector512.Create(Lookup256(levels, codes.GetLower()), Lookup256(levels, codes.GetUpper()));
+    public static Vector512<byte> Lookup512(ulong lower, ulong upper, Vector512<byte> codes) => Avx512BW.IsSupported
+        ? Avx512BW.Shuffle(Vector512.Create(lower, upper, lower, upper, lower, upper, lower, upper).AsByte(), codes)
+        : Vector512.Create(Lookup256(lower, upper, codes.GetLower()), Lookup256(lower, upper, codes.GetUpper()));
 
-    /// <summary>Levels of 32 codes below 16.</summary>
+    /// <summary>The same of 32 codes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Lookup256(Vector128<byte> levels, Vector256<byte> codes) => Avx2.IsSupported
-        ? Avx2.Shuffle(Vector256.Create(levels, levels), codes)
-        : Vector256.Create(Vector128.Shuffle(levels, codes.GetLower()), Vector128.Shuffle(levels, codes.GetUpper()));
+    public static Vector256<byte> Lookup256(ulong lower, ulong upper, Vector256<byte> codes)
+    {
+        if (Avx2.IsSupported) return Avx2.Shuffle(Vector256.Create(lower, upper, lower, upper).AsByte(), codes);
+        Vector128<byte> levels = Vector128.Create(lower, upper).AsByte();
+        return Vector256.Create(Vector128.Shuffle(levels, codes.GetLower()), Vector128.Shuffle(levels, codes.GetUpper()));
+    }
 
     /// <summary>The lowest four bits of each 32 as fifth bits of four bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -60,21 +60,11 @@ internal static unsafe class PanelBytes
 
     /// <summary>Low and high halves of 64 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Nibbles512(byte* source, out Vector512<byte> low, out Vector512<byte> high)
-    {
-        Vector512<byte> both = Vector512.Load(source), mask = Vector512.Create((byte)15);
-        low = both & mask;
-        high = Vector512.ShiftRightLogical(both.AsUInt16(), 4).AsByte() & mask;
-    }
+    public static void Nibbles512(byte* source, out Vector512<byte> low, out Vector512<byte> high) => Split512(Vector512.Load(source), out low, out high);
 
     /// <summary>The same of 32 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Nibbles256(byte* source, out Vector256<byte> low, out Vector256<byte> high)
-    {
-        Vector256<byte> both = Vector256.Load(source), mask = Vector256.Create((byte)15);
-        low = both & mask;
-        high = Vector256.ShiftRightLogical(both.AsUInt16(), 4).AsByte() & mask;
-    }
+    public static void Nibbles256(byte* source, out Vector256<byte> low, out Vector256<byte> high) => Split256(Vector256.Load(source), out low, out high);
 
     /// <summary>Codes of 5 bits: low and high halves of 64 bytes, and bits 4 g to 4 g + 3 and 16 + 4 g to 16 + 4 g + 3 of 16 words.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -96,12 +86,12 @@ internal static unsafe class PanelBytes
         high |= FifthBits256(bits >>> 16);
     }
 
-    /// <summary>Levels of the IQ4 types of the low and high halves of 64 bytes.</summary>
+    /// <summary>Levels of the IQ4 types, plus 128, of the low and high halves of 64 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Uneven512(byte* source, out Vector512<byte> low, out Vector512<byte> high)
     {
         Nibbles512(source, out low, out high);
-        (low, high) = (Lookup512(UnevenLevels, low), Lookup512(UnevenLevels, high));
+        (low, high) = (Lookup512(UnevenLow, UnevenHigh, low), Lookup512(UnevenLow, UnevenHigh, high));
     }
 
     /// <summary>The same of 32 bytes.</summary>
@@ -109,6 +99,24 @@ internal static unsafe class PanelBytes
     public static void Uneven256(byte* source, out Vector256<byte> low, out Vector256<byte> high)
     {
         Nibbles256(source, out low, out high);
-        (low, high) = (Lookup256(UnevenLevels, low), Lookup256(UnevenLevels, high));
+        (low, high) = (Lookup256(UnevenLow, UnevenHigh, low), Lookup256(UnevenLow, UnevenHigh, high));
+    }
+
+    /// <summary>Low and high halves of bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Split512(Vector512<byte> both, out Vector512<byte> low, out Vector512<byte> high)
+    {
+        Vector512<byte> mask = Vector512.Create((byte)15);
+        low = both & mask;
+        high = Vector512.ShiftRightLogical(both.AsUInt16(), 4).AsByte() & mask;
+    }
+
+    /// <summary>Low and high halves of bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Split256(Vector256<byte> both, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        Vector256<byte> mask = Vector256.Create((byte)15);
+        low = both & mask;
+        high = Vector256.ShiftRightLogical(both.AsUInt16(), 4).AsByte() & mask;
     }
 }

@@ -38,12 +38,10 @@ internal static unsafe class QuantizedScalar
         {
             T.Load512(block, g, out Vector512<byte> low, out Vector512<byte> high);
             for (int j = 0; j < 4; j++)
-                sum += (Value(low[(4 * output) + j]) * x[(4 * g) + j]) + (Value(high[(4 * output) + j]) * x[16 + (4 * g) + j]);
+                sum += (low[(4 * output) + j] * x[(4 * g) + j]) + (high[(4 * output) + j] * x[16 + (4 * g) + j]);
         }
 
         return sum;
-
-        static int Value(byte w) => T.IsSigned ? (sbyte)w : w;
     }
 
     /// <summary>c[i, 0..15] = row i times a panel of blocks of 256.</summary>
@@ -52,7 +50,6 @@ internal static unsafe class QuantizedScalar
     {
         short* scales = stackalloc short[LargeBytes.Scales], minima = stackalloc short[LargeBytes.Minima];
         short* codes = stackalloc short[Outputs * RowQuantizer.LargeElements];
-        new Span<short>(minima, LargeBytes.Minima).Clear();
         for (int k = 0; k < blocks; k++, panel += T.Bytes, a += RowQuantizer.LargeBytes)
         {
             T.Scales(panel, scales, minima);
@@ -88,12 +85,9 @@ internal static unsafe class QuantizedScalar
                 for (int i = 0; i < 64; i++)
                 {
                     short* to = codes + (i / 4 * RowQuantizer.LargeElements) + LargeShape<T>.First(unit) + (4 * g) + (i % 4);
-                    (to[0], to[T.Distance]) = (Value<T>(low[i]), Value<T>(high[i]));
+                    (to[0], to[T.Distance]) = (low[i], high[i]);
                 }
             }
         }
     }
-
-    private static short Value<T>(byte code)
-        where T : struct, ILargePanel => T.IsSigned ? (sbyte)code : code;
 }

@@ -8,7 +8,7 @@ internal readonly unsafe struct Q4_0Panel : ISmallPanel
 {
     public static int Bytes => 16 * 18;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static int Zero => 8;
 
@@ -37,7 +37,7 @@ internal readonly unsafe struct Q4_1Panel : ISmallPanel
 {
     public static int Bytes => 16 * 20;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static int Zero => 0;
 
@@ -67,7 +67,7 @@ internal readonly unsafe struct Q5_0Panel : ISmallPanel
 {
     public static int Bytes => 16 * 22;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static int Zero => 16;
 
@@ -97,7 +97,7 @@ internal readonly unsafe struct Q5_1Panel : ISmallPanel
 {
     public static int Bytes => 16 * 24;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static int Zero => 0;
 
@@ -123,26 +123,26 @@ internal readonly unsafe struct Q5_1Panel : ISmallPanel
     public static Vector256<float> Minima(byte* block, int half) => PanelBytes.Halves(block + 32 + (16 * half));
 }
 
-/// <summary>Q8_0: -128 to 127 * scale.</summary>
+/// <summary>Q8_0: (0 to 255 - 128) * scale.</summary>
 internal readonly unsafe struct Q8_0Panel : ISmallPanel
 {
     public static int Bytes => 16 * 34;
 
-    public static bool IsSigned => true;
+    public static bool IsWide => true;
 
-    public static int Zero => 0;
+    public static int Zero => 128;
 
-    public static int Chain => 1;
+    public static int Chain => 8;
 
     public static bool HasMinimum => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Load512(byte* block, int g, out Vector512<byte> low, out Vector512<byte> high) =>
-        (low, high) = (Vector512.Load(block + 32 + (64 * g)), Vector512.Load(block + 288 + (64 * g)));
+        (low, high) = (Vector512.Load(block + 32 + (64 * g)) ^ Vector512.Create((byte)128), Vector512.Load(block + 288 + (64 * g)) ^ Vector512.Create((byte)128));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Load256(byte* block, int g, int half, out Vector256<byte> low, out Vector256<byte> high) =>
-        (low, high) = (Vector256.Load(block + 32 + (64 * g) + (32 * half)), Vector256.Load(block + 288 + (64 * g) + (32 * half)));
+        (low, high) = (Vector256.Load(block + 32 + (64 * g) + (32 * half)) ^ Vector256.Create((byte)128), Vector256.Load(block + 288 + (64 * g) + (32 * half)) ^ Vector256.Create((byte)128));
 
     public static float Scale(byte* block, int row) => (float)((Half*)block)[row];
 
@@ -154,16 +154,16 @@ internal readonly unsafe struct Q8_0Panel : ISmallPanel
     public static Vector256<float> Minima(byte* block, int half) => default;
 }
 
-/// <summary>IQ4_NL: one of sixteen levels * scale.</summary>
+/// <summary>IQ4_NL: (one of sixteen levels - 128) * scale.</summary>
 internal readonly unsafe struct IQ4_NLPanel : ISmallPanel
 {
     public static int Bytes => 16 * 18;
 
-    public static bool IsSigned => true;
+    public static bool IsWide => true;
 
-    public static int Zero => 0;
+    public static int Zero => 128;
 
-    public static int Chain => 1;
+    public static int Chain => 8;
 
     public static bool HasMinimum => false;
 
@@ -186,9 +186,12 @@ internal readonly unsafe struct IQ4_NLPanel : ISmallPanel
 /// <summary>MXFP4: twice a 4-bit float, here 12 more (0 to 24), * 2^(e - 128).</summary>
 internal readonly unsafe struct MXFP4Panel : ISmallPanel
 {
+    // Twice each number plus 12, the first in the lowest byte.
+    private const ulong Lower = 0x1814_1210_0F0E_0D0C, Upper = 0x0004_0608_090A_0B0C;
+
     public static int Bytes => 16 * 17;
 
-    public static bool IsSigned => false;
+    public static bool IsWide => false;
 
     public static int Zero => 12;
 
@@ -196,24 +199,18 @@ internal readonly unsafe struct MXFP4Panel : ISmallPanel
 
     public static bool HasMinimum => false;
 
-    private static Vector128<byte> Levels
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Vector128.Create((byte)12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Load512(byte* block, int g, out Vector512<byte> low, out Vector512<byte> high)
     {
         PanelBytes.Nibbles512(block + 16 + (64 * g), out low, out high);
-        (low, high) = (PanelBytes.Lookup512(Levels, low), PanelBytes.Lookup512(Levels, high));
+        (low, high) = (PanelBytes.Lookup512(Lower, Upper, low), PanelBytes.Lookup512(Lower, Upper, high));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Load256(byte* block, int g, int half, out Vector256<byte> low, out Vector256<byte> high)
     {
         PanelBytes.Nibbles256(block + 16 + (64 * g) + (32 * half), out low, out high);
-        (low, high) = (PanelBytes.Lookup256(Levels, low), PanelBytes.Lookup256(Levels, high));
+        (low, high) = (PanelBytes.Lookup256(Lower, Upper, low), PanelBytes.Lookup256(Lower, Upper, high));
     }
 
     // 2^(e - 128); for e = 0 and 1 that is below the normal floats.
