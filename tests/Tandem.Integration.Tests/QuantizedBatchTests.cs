@@ -20,7 +20,7 @@ public sealed unsafe class QuantizedBatchTests
         int[] prompt = TinyModels.Tokens(70, 7);
         (float[] prompted, GeneratedToken[] generated) = Run(chunk: 512, others: 0, threads: 1);
         Assert.Equal(prompt.Length - 1, prompted.Length);
-        foreach ((int chunk, int others, int threads) in new[] { (1, 0, 2), (16, 6, 1), (512, 63, 2), (16, 63, 2) })
+        foreach ((int chunk, int others, int threads) in new[] { (1, 0, 2), (16, 6, 1), (512, 63, 2) })
         {
             (float[] again, GeneratedToken[] tokens) = Run(chunk, others, threads);
             Assert.Equal(prompted, again);
@@ -31,7 +31,7 @@ public sealed unsafe class QuantizedBatchTests
         {
             using var team = new ThreadTeam(threads);
             using var engine = new Engine(model, team, new EngineOptions { MaxRows = 512, PrefillChunk = chunk, CacheTokens = 64 * 128 });
-            Request[] company = [.. Enumerable.Range(0, others).Select(i => engine.Submit(TinyModels.Tokens(3 + (i % 5), 100 + i), new SamplingOptions { MaxTokens = 20, Temperature = 0, IgnoreEos = true }))];
+            Request[] company = [.. Enumerable.Range(0, others).Select(i => engine.Submit(TinyModels.Tokens(3 + (i % 5), 100 + i), new SamplingOptions { MaxTokens = 6, Temperature = 0, IgnoreEos = true }))];
             Request request = engine.Submit(prompt, new SamplingOptions { MaxTokens = 8, Temperature = 0, IgnoreEos = true, PromptLogProbs = true });
             while (request.Finish == FinishReason.None) engine.Step();
             Assert.All(company, r => Assert.NotEmpty(r.Generated));

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tandem.Cpu;
 
@@ -9,57 +10,51 @@ internal static unsafe class LargeBytes
     /// <summary>Room for the scales and the minima of a block of 16 rows.</summary>
     public const int Scales = 16 * 32, Minima = 8 * 32;
 
-    /// <summary>A vector of bytes of 16 rows.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Rows(byte* source) => Vector128.Load(source);
-
-    /// <summary>Pairs of two numbers of 16 rows each.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Join(short* to, Vector256<short> first, Vector256<short> second)
+    // Of the 16 bytes that all lanes have, lane i takes those from 4 i on.
+    private static Vector512<byte> LowBytes
     {
-        (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(first.AsUInt16());
-        (Vector256<uint> nextLow, Vector256<uint> nextHigh) = Vector256.Widen(second.AsUInt16());
-        (low | (nextLow << 16)).AsInt16().Store(to);
-        (high | (nextHigh << 16)).AsInt16().Store(to + 16);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector512.Create(0x8001_8001_8000_8000, 0x8003_8003_8002_8002, 0x8005_8005_8004_8004, 0x8007_8007_8006_8006, 0x8009_8009_8008_8008, 0x800B_800B_800A_800A, 0x800D_800D_800C_800C, 0x800F_800F_800E_800E).AsByte();
     }
 
-    /// <summary>Bytes below 128 as numbers of 16 bits.</summary>
+    /// <summary>A byte of each of 16 rows as two equal numbers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<short> Widen(Vector128<byte> bytes) => Vector256.WidenLower(bytes.ToVector256Unsafe()).AsInt16();
-
-    /// <summary>Signed bytes as numbers of 16 bits.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<short> Widen(Vector128<sbyte> bytes) => Vector256.WidenLower(bytes.ToVector256Unsafe());
-
-    /// <summary>A number of each row, twice.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Twice(short* to, Vector128<byte> bytes)
+    public static Vector512<ushort> Twice(byte* source)
     {
-        Vector256<short> wide = Widen(bytes);
-        Join(to, wide, wide);
+        if (Avx512BW.IsSupported) return Avx512BW.Shuffle(Avx512F.BroadcastVector128ToVector512((int*)source).AsByte(), LowBytes).AsUInt16();
+        (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(Vector128.Load(source));
+        return Vector512.Create(Twice(low), Twice(high)).AsUInt16();
     }
 
-    /// <summary>Scales of sub-blocks of 16 and, for the minima, those times a zero point.</summary>
+    /// <summary>A signed byte of each of 16 rows as two equal numbers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Zeroed(short* scales, short* minima, int pair, Vector128<sbyte> first, Vector128<sbyte> second, int shift)
+    public static Vector512<short> TwiceSigned(byte* source) => (Twice(source) << 8).AsInt16() >> 8;
+
+    /// <summary>The first of each pair of numbers, and the second ones of others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<short> Pairs(Vector512<short> first, Vector512<short> second) =>
+        Vector512.ConditionalSelect(Vector512.Create(0x0000_FFFFu), first.AsUInt32(), second.AsUInt32()).AsInt16();
+
+    /// <summary>Scales of two sub-blocks of 16 and, for the minima, those times a zero point that is a power of two.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Zeroed(short* scales, short* minima, int pair, Vector512<short> first, Vector512<short> second, int shift)
     {
-        Vector256<short> a = Widen(first), b = Widen(second);
-        Join(scales + (64 * pair), a, a);
-        Join(scales + (64 * pair) + 32, b, b);
-        Join(minima + (32 * pair), a << shift, b << shift);
+        first.Store(scales + (64 * pair));
+        second.Store(scales + (64 * pair) + 32);
+        Pairs(first << shift, second << shift).Store(minima + (32 * pair));
     }
 
     /// <summary>Eight scales and eight minima of 6 bits each in 12 bytes, as Q4_K and Q5_K have them.</summary>
     public static void SixBits(byte* packed, short* scales, short* minima)
     {
-        Vector128<byte> six = Vector128.Create((byte)63), four = Vector128.Create((byte)15), upper = Vector128.Create((byte)0x30);
+        Vector512<ushort> six = Vector512.Create((ushort)63), four = Vector512.Create((ushort)15), upper = Vector512.Create((ushort)0x30);
         for (int i = 0; i < 4; i++, packed += 16, scales += 32, minima += 32)
         {
-            Vector128<byte> a = Rows(packed), b = Rows(packed + 64), c = Rows(packed + 128);
-            Twice(scales, a & six);
-            Twice(minima, b & six);
-            Twice(scales + 128, (c & four) | ((a >>> 2) & upper));
-            Twice(minima + 128, ((c >>> 4) & four) | ((b >>> 2) & upper));
+            Vector512<ushort> a = Twice(packed), b = Twice(packed + 64), c = Twice(packed + 128);
+            (a & six).AsInt16().Store(scales);
+            (b & six).AsInt16().Store(minima);
+            ((c & four) | ((a >>> 2) & upper)).AsInt16().Store(scales + 128);
+            ((c >>> 4) | ((b >>> 2) & upper)).AsInt16().Store(minima + 128);
         }
     }
 
@@ -70,4 +65,11 @@ internal static unsafe class LargeBytes
     /// <summary>The same of 32 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Right256(byte* source, int bits) => Vector256.ShiftRightLogical(Vector256.Load(source).AsUInt16(), bits).AsByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<uint> Twice(Vector128<ushort> numbers)
+    {
+        (Vector128<uint> low, Vector128<uint> high) = Vector128.Widen(numbers);
+        return Vector256.Create(low | (low << 16), high | (high << 16));
+    }
 }

@@ -22,13 +22,13 @@ internal readonly unsafe struct Q2_KPanel : ILargePanel
 
     public static void Scales(byte* block, short* scales, short* minima)
     {
-        Vector128<byte> four = Vector128.Create((byte)15);
+        Vector512<ushort> four = Vector512.Create((ushort)15);
         for (int i = 0; i < 8; i++, block += 32, scales += 64, minima += 32)
         {
-            Vector128<byte> a = LargeBytes.Rows(block), b = LargeBytes.Rows(block + 16);
-            LargeBytes.Twice(scales, a & four);
-            LargeBytes.Twice(scales + 32, b & four);
-            LargeBytes.Join(minima, LargeBytes.Widen((a >>> 4) & four), LargeBytes.Widen((b >>> 4) & four));
+            Vector512<ushort> first = LargeBytes.Twice(block), second = LargeBytes.Twice(block + 16);
+            (first & four).AsInt16().Store(scales);
+            (second & four).AsInt16().Store(scales + 32);
+            LargeBytes.Pairs((first >>> 4).AsInt16(), (second >>> 4).AsInt16()).Store(minima);
         }
     }
 
@@ -70,15 +70,15 @@ internal readonly unsafe struct Q3_KPanel : ILargePanel
 
     public static void Scales(byte* block, short* scales, short* minima)
     {
-        Vector128<byte> four = Vector128.Create((byte)15), two = Vector128.Create((byte)3);
-        for (int pair = 0; pair < 8; pair++) LargeBytes.Zeroed(scales, minima, pair, Scale(2 * pair), Scale((2 * pair) + 1), 2);
+        for (int pair = 0; pair < 8; pair++) LargeBytes.Zeroed(scales, minima, pair, Scale(block, 2 * pair), Scale(block, (2 * pair) + 1), 2);
+    }
 
-        Vector128<sbyte> Scale(int sub)
-        {
-            Vector128<byte> low = LargeBytes.Rows(block + 1536 + (16 * (sub % 8))), high = LargeBytes.Rows(block + 1664 + (16 * (sub % 4)));
-            Vector128<byte> bits = ((sub < 8 ? low : low >>> 4) & four) | ((Vector128.ShiftRightLogical(high.AsUInt16(), sub / 4 * 2).AsByte() & two) << 4);
-            return bits.AsSByte() - Vector128.Create((sbyte)32);
-        }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<short> Scale(byte* block, int sub)
+    {
+        Vector512<ushort> low = Vector512.ShiftRightLogical(LargeBytes.Twice(block + 1536 + (16 * (sub % 8))), sub / 8 * 4) & Vector512.Create((ushort)15);
+        Vector512<ushort> high = Vector512.ShiftRightLogical(LargeBytes.Twice(block + 1664 + (16 * (sub % 4))), sub / 4 * 2) & Vector512.Create((ushort)3);
+        return (low | (high << 4)).AsInt16() - Vector512.Create((short)32);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -193,11 +193,8 @@ internal readonly unsafe struct Q6_KPanel : ILargePanel
 
     public static void Scales(byte* block, short* scales, short* minima)
     {
-        for (int pair = 0; pair < 8; pair++)
-        {
-            byte* source = block + 3072 + (32 * pair);
-            LargeBytes.Zeroed(scales, minima, pair, LargeBytes.Rows(source).AsSByte(), LargeBytes.Rows(source + 16).AsSByte(), 5);
-        }
+        block += 3072;
+        for (int pair = 0; pair < 8; pair++, block += 32) LargeBytes.Zeroed(scales, minima, pair, LargeBytes.TwiceSigned(block), LargeBytes.TwiceSigned(block + 16), 5);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -240,16 +237,13 @@ internal readonly unsafe struct IQ4_XSPanel : ILargePanel
 
     public static void Scales(byte* block, short* scales, short* minima)
     {
-        for (int half = 0; half < 2; half++, scales += 16, minima += 16)
+        Vector512<uint> low = Vector512.Load((uint*)(block + 64)), high = Vector512.WidenLower(Vector256.Load((ushort*)(block + 32)).ToVector512Unsafe()) << 4;
+        for (int sub = 0; sub < 8; sub++, low >>>= 4, high >>>= 2, scales += 32, minima += 32)
         {
-            Vector256<uint> low = Vector256.Load((uint*)(block + 64 + (32 * half))), high = Vector256.WidenLower(Vector128.Load((ushort*)(block + 32 + (16 * half))).ToVector256Unsafe()) << 4;
-            for (int sub = 0; sub < 8; sub++, low >>>= 4, high >>>= 2)
-            {
-                Vector256<uint> scale = ((low & Vector256.Create(15u)) | (high & Vector256.Create(0x30u))) - Vector256.Create(32u);
-                Vector256<short> twice = ((scale & Vector256.Create(0xFFFFu)) | (scale << 16)).AsInt16();
-                twice.Store(scales + (32 * sub));
-                (twice << 7).Store(minima + (32 * sub));
-            }
+            Vector512<uint> code = (low & Vector512.Create(15u)) | (high & Vector512.Create(0x30u));
+            Vector512<short> scale = (code | (code << 16)).AsInt16() - Vector512.Create((short)32);
+            scale.Store(scales);
+            (scale << 7).Store(minima);
         }
     }
 

@@ -8,7 +8,7 @@ namespace Tandem.Cpu;
 internal static unsafe class SmallTiles256
 {
     private const int MaxRows = 4;
-    private const int PrefetchBytes = 1536, PrefetchRows = 3;
+    private const int PrefetchBytes = 2048, PrefetchRows = 3;
 
     /// <summary>c[i, 0..15] = row i times a panel.</summary>
     public static void Run<T>(byte* a, long rowBytes, byte* panel, int blocks, float* c, long ldc, int rows)
