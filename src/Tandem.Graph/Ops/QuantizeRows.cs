@@ -13,7 +13,8 @@ public sealed record QuantizeRows(DType Type) : Op
     /// <summary>What the integer product with weights of a type reads; null where there is none, and the weights meet f32 rows.</summary>
     public static DType? TypeFor(DType weight) => weight switch
     {
-        DType.Q4_0 or DType.Q4_1 or DType.Q8_0 => DType.Q8_F,
+        DType.Q4_0 or DType.Q4_1 or DType.Q5_0 or DType.Q5_1 or DType.Q8_0 or DType.IQ4_NL or DType.MXFP4 => DType.Q8_F,
+        DType.Q2_K or DType.Q3_K or DType.Q4_K or DType.Q5_K or DType.Q6_K or DType.IQ4_XS => DType.Q8_K,
         _ => null,
     };
 

@@ -26,6 +26,18 @@ public sealed unsafe class QuantizedTileTests
         for (int i = 0; i < actual.Length; i++) Assert.InRange(Math.Abs(actual[i] - expected[i]), 0, 3e-6 * size[i]);
     }
 
+    // Codes at both ends of their range against rows of +-127 alone: sums in 16 bits are as large as they get.
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void Sums_of_extreme_codes_do_not_overflow(DType type)
+    {
+        using var problem = new Problem(type, n: 32, k: 512, rows: 8, extreme: true);
+        float[] plain = problem.Run(QuantizedTiles.Scalar(type)!);
+        double[] expected = problem.Exact(), size = problem.Sizes();
+        for (int i = 0; i < plain.Length; i++) Assert.InRange(Math.Abs(plain[i] - expected[i]), 0, 3e-6 * size[i]);
+        foreach ((string name, QuantizedTiles.Kernel kernel) in QuantizedTiles.All(type)) Assert.True(plain.SequenceEqual(problem.Run(kernel)), name);
+    }
+
     [Theory]
     [MemberData(nameof(Types))]
     public void A_row_alone_has_the_bits_it_has_among_others(DType type)
@@ -47,12 +59,12 @@ public sealed unsafe class QuantizedTileTests
         private readonly NativeBuffer _panels;
         private readonly NativeBuffer _x;
 
-        public Problem(DType type, int n, int k, int rows)
+        public Problem(DType type, int n, int k, int rows, bool extreme = false)
         {
             (_type, _n, _k, _rows) = (type, n, k, rows);
             var random = new Random(HashCode.Combine((int)type, n, k));
             var values = new float[n * k];
-            for (int i = 0; i < values.Length; i++) values[i] = (float)((random.NextDouble() + random.NextDouble() - 1) * Math.Exp(random.NextDouble()));
+            for (int i = 0; i < values.Length; i++) values[i] = extreme ? Extreme(i / k, i) : (float)((random.NextDouble() + random.NextDouble() - 1) * Math.Exp(random.NextDouble()));
             var blocks = new byte[type.Bytes(values.Length)];
             Blocks.Encode(type, values, [], blocks);
             _weights = new float[n * k];
@@ -76,8 +88,8 @@ public sealed unsafe class QuantizedTileTests
             var x = new float[k];
             for (int row = 0; row < rows; row++)
             {
-                for (int i = 0; i < k; i++) x[i] = (float)((random.NextDouble() - 0.5) * 10);
-                if (row == 1) x.AsSpan(0, 256).Clear();
+                for (int i = 0; i < k; i++) x[i] = extreme ? Extreme(row, i) : (float)((random.NextDouble() - 0.5) * 10);
+                if (row == 1 && !extreme) x.AsSpan(0, 256).Clear();
                 fixed (float* p = x)
                 {
                     if (rowType == DType.Q8_F) RowQuantizer.Small(p, k, _x.Pointer + (row * _rowBytes));
@@ -127,6 +139,15 @@ public sealed unsafe class QuantizedTileTests
                     for (int k = 0; k < _k; k++) y[(row * _n) + n] += term(Row(row, k), _weights[(n * _k) + k]);
             return y;
         }
+
+        // All of one sign but one of 32, or in turn.
+        private static float Extreme(int row, int i) => (row % 4) switch
+        {
+            0 => i % 32 == 5 ? -1 : 1,
+            1 => i % 32 == 30 ? 1 : -1,
+            2 => i % 2 == 0 ? 1 : -1,
+            _ => i % 16 < 8 ? 1 : -1,
+        };
 
         private double Row(int row, int k)
         {

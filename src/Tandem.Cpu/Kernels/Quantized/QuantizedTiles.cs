@@ -30,12 +30,25 @@ internal static unsafe class QuantizedTiles
     {
         DType.Q4_0 => Small<Q4_0Panel>(),
         DType.Q4_1 => Small<Q4_1Panel>(),
+        DType.Q5_0 => Small<Q5_0Panel>(),
+        DType.Q5_1 => Small<Q5_1Panel>(),
         DType.Q8_0 => Small<Q8_0Panel>(),
+        DType.IQ4_NL => Small<IQ4_NLPanel>(),
+        DType.MXFP4 => Small<MXFP4Panel>(),
+        DType.Q2_K => Large<Q2_KPanel>(),
+        DType.Q3_K => Large<Q3_KPanel>(),
+        DType.Q4_K => Large<Q4_KPanel>(),
+        DType.Q5_K => Large<Q5_KPanel>(),
+        DType.Q6_K => Large<Q6_KPanel>(),
+        DType.IQ4_XS => Large<IQ4_XSPanel>(),
         _ => null,
     };
 
     private static Kernels Small<T>()
-        where T : struct, ISmallPanel => new(SmallTiles512.Run<T>, SmallTiles256.Run<T>, QuantizedScalar.Run<T>);
+        where T : struct, ISmallPanel => new(SmallTiles512.Run<T>, SmallTiles256.Run<T>, QuantizedScalar.Small<T>);
+
+    private static Kernels Large<T>()
+        where T : struct, ILargePanel => new(LargeTiles512.Run<T>, LargeTiles256.Run<T>, QuantizedScalar.Large<T>);
 
     private sealed record Kernels(Kernel Wide, Kernel Narrow, Kernel Scalar);
 }

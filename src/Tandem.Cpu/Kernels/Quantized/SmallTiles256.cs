@@ -8,7 +8,7 @@ namespace Tandem.Cpu;
 internal static unsafe class SmallTiles256
 {
     private const int MaxRows = 4;
-    private const int PrefetchBytes = 1536, PrefetchRows = 3;
+    private const int PrefetchBytes = 2048, PrefetchRows = 3;
 
     /// <summary>c[i, 0..15] = row i times a panel.</summary>
     public static void Run<T>(byte* a, long rowBytes, byte* panel, int blocks, float* c, long ldc, int rows)
@@ -46,17 +46,30 @@ internal static unsafe class SmallTiles256
             for (int i = 0; TRows.Count <= PrefetchRows && i < T.Bytes; i += 64) Sse.Prefetch0(panel + PrefetchBytes + i);
             Vector256<int> n0, n1, n2, n3;
             n0 = n1 = n2 = n3 = Vector256<int>.Zero;
-            if (T.IsSigned)
+            if (T.IsWide)
             {
+                Vector256<short> s0, s1, s2, s3, t0, t1, t2, t3;
+                s0 = s1 = s2 = s3 = Vector256<short>.Zero;
+                t0 = t1 = t2 = t3 = Vector256<short>.Zero;
                 for (int g = 0; g < 4; g++)
                 {
-                    T.Load256(panel, g, half, out Vector256<byte> low, out Vector256<byte> high);
-                    Signed w = new(low.AsSByte()), v = new(high.AsSByte());
-                    n0 += w.Product(a + 8 + (4 * g)) + v.Product(a + 24 + (4 * g));
-                    if (TRows.Count > 1) n1 += w.Product(a + ld + 8 + (4 * g)) + v.Product(a + ld + 24 + (4 * g));
-                    if (TRows.Count > 2) n2 += w.Product(a + (2 * ld) + 8 + (4 * g)) + v.Product(a + (2 * ld) + 24 + (4 * g));
-                    if (TRows.Count > 3) n3 += w.Product(a3 + 8 + (4 * g)) + v.Product(a3 + 24 + (4 * g));
+                    T.Load256(panel, g, half, out Vector256<byte> first, out Vector256<byte> second);
+                    PanelBytes.Split256(first, out Vector256<byte> low, out Vector256<byte> high);
+                    (s0, t0) = (s0 + Product(low, a + 8 + (4 * g)), t0 + Product(high, a + 8 + (4 * g)));
+                    if (TRows.Count > 1) (s1, t1) = (s1 + Product(low, a + ld + 8 + (4 * g)), t1 + Product(high, a + ld + 8 + (4 * g)));
+                    if (TRows.Count > 2) (s2, t2) = (s2 + Product(low, a + (2 * ld) + 8 + (4 * g)), t2 + Product(high, a + (2 * ld) + 8 + (4 * g)));
+                    if (TRows.Count > 3) (s3, t3) = (s3 + Product(low, a3 + 8 + (4 * g)), t3 + Product(high, a3 + 8 + (4 * g)));
+                    PanelBytes.Split256(second, out low, out high);
+                    (s0, t0) = (s0 + Product(low, a + 24 + (4 * g)), t0 + Product(high, a + 24 + (4 * g)));
+                    if (TRows.Count > 1) (s1, t1) = (s1 + Product(low, a + ld + 24 + (4 * g)), t1 + Product(high, a + ld + 24 + (4 * g)));
+                    if (TRows.Count > 2) (s2, t2) = (s2 + Product(low, a + (2 * ld) + 24 + (4 * g)), t2 + Product(high, a + (2 * ld) + 24 + (4 * g)));
+                    if (TRows.Count > 3) (s3, t3) = (s3 + Product(low, a3 + 24 + (4 * g)), t3 + Product(high, a3 + 24 + (4 * g)));
                 }
+
+                n0 = Pairs(s0) + Avx2.MultiplyAddAdjacent(t0, Vector256.Create((short)16));
+                if (TRows.Count > 1) n1 = Pairs(s1) + Avx2.MultiplyAddAdjacent(t1, Vector256.Create((short)16));
+                if (TRows.Count > 2) n2 = Pairs(s2) + Avx2.MultiplyAddAdjacent(t2, Vector256.Create((short)16));
+                if (TRows.Count > 3) n3 = Pairs(s3) + Avx2.MultiplyAddAdjacent(t3, Vector256.Create((short)16));
             }
             else
             {
@@ -107,18 +120,5 @@ internal static unsafe class SmallTiles256
         Vector256<float> scale = Vector256.Create(*(float*)a);
         c = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(sum), scales * scale, c);
         return T.HasMinimum ? Vector256.FusedMultiplyAdd(minima * scale, Vector256.Create((float)*(int*)(a + 4)), c) : c;
-    }
-
-    // Weights with signs: the sign moves from the weight to the row's byte, which is never -128.
-    private readonly struct Signed
-    {
-        private readonly Vector256<byte> _size;
-        private readonly Vector256<sbyte> _weight;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Signed(Vector256<sbyte> w) => (_size, _weight) = (Vector256.Abs(w).AsByte(), w);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector256<int> Product(byte* a) => Pairs(Avx2.MultiplyAddAdjacent(_size, Avx2.Sign(Vector256.Create(*(int*)a).AsSByte(), _weight)));
     }
 }

@@ -8,7 +8,7 @@ namespace Tandem.Cpu;
 internal static unsafe class SmallTiles512
 {
     // A panel is read once from memory; few rows leave the processor's own prefetching too late.
-    private const int PrefetchBytes = 1536, PrefetchRows = 3;
+    private const int PrefetchBytes = 2048, PrefetchRows = 3;
 
     /// <summary>c[i, 0..15] = row i times a panel.</summary>
     public static void Run<T>(byte* a, long rowBytes, byte* panel, int blocks, float* c, long ldc, int rows)
@@ -41,21 +41,42 @@ internal static unsafe class SmallTiles512
             for (int i = 0; TRows.Count <= PrefetchRows && i < T.Bytes; i += 64) Sse.Prefetch0(panel + PrefetchBytes + i);
             Vector512<int> n0, n1, n2, n3, n4, n5, n6, n7;
             n0 = n1 = n2 = n3 = n4 = n5 = n6 = n7 = Vector512<int>.Zero;
-            if (T.IsSigned)
+            if (T.IsWide)
             {
+                Vector512<short> s0, s1, s2, s3, s4, s5, s6, s7, t0, t1, t2, t3, t4, t5, t6, t7;
+                s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = Vector512<short>.Zero;
+                t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = Vector512<short>.Zero;
                 for (int g = 0; g < 4; g++)
                 {
-                    T.Load512(panel, g, out Vector512<byte> low, out Vector512<byte> high);
-                    Signed w = new(low.AsSByte()), v = new(high.AsSByte());
-                    n0 += w.Product(a + 8 + (4 * g)) + v.Product(a + 24 + (4 * g));
-                    if (TRows.Count > 1) n1 += w.Product(a + ld + 8 + (4 * g)) + v.Product(a + ld + 24 + (4 * g));
-                    if (TRows.Count > 2) n2 += w.Product(a + (2 * ld) + 8 + (4 * g)) + v.Product(a + (2 * ld) + 24 + (4 * g));
-                    if (TRows.Count > 3) n3 += w.Product(a3 + 8 + (4 * g)) + v.Product(a3 + 24 + (4 * g));
-                    if (TRows.Count > 4) n4 += w.Product(a3 + ld + 8 + (4 * g)) + v.Product(a3 + ld + 24 + (4 * g));
-                    if (TRows.Count > 5) n5 += w.Product(a3 + (2 * ld) + 8 + (4 * g)) + v.Product(a3 + (2 * ld) + 24 + (4 * g));
-                    if (TRows.Count > 6) n6 += w.Product(a6 + 8 + (4 * g)) + v.Product(a6 + 24 + (4 * g));
-                    if (TRows.Count > 7) n7 += w.Product(a6 + ld + 8 + (4 * g)) + v.Product(a6 + ld + 24 + (4 * g));
+                    T.Load512(panel, g, out Vector512<byte> first, out Vector512<byte> second);
+                    PanelBytes.Split512(first, out Vector512<byte> low, out Vector512<byte> high);
+                    (s0, t0) = (s0 + Product(low, a + 8 + (4 * g)), t0 + Product(high, a + 8 + (4 * g)));
+                    if (TRows.Count > 1) (s1, t1) = (s1 + Product(low, a + ld + 8 + (4 * g)), t1 + Product(high, a + ld + 8 + (4 * g)));
+                    if (TRows.Count > 2) (s2, t2) = (s2 + Product(low, a + (2 * ld) + 8 + (4 * g)), t2 + Product(high, a + (2 * ld) + 8 + (4 * g)));
+                    if (TRows.Count > 3) (s3, t3) = (s3 + Product(low, a3 + 8 + (4 * g)), t3 + Product(high, a3 + 8 + (4 * g)));
+                    if (TRows.Count > 4) (s4, t4) = (s4 + Product(low, a3 + ld + 8 + (4 * g)), t4 + Product(high, a3 + ld + 8 + (4 * g)));
+                    if (TRows.Count > 5) (s5, t5) = (s5 + Product(low, a3 + (2 * ld) + 8 + (4 * g)), t5 + Product(high, a3 + (2 * ld) + 8 + (4 * g)));
+                    if (TRows.Count > 6) (s6, t6) = (s6 + Product(low, a6 + 8 + (4 * g)), t6 + Product(high, a6 + 8 + (4 * g)));
+                    if (TRows.Count > 7) (s7, t7) = (s7 + Product(low, a6 + ld + 8 + (4 * g)), t7 + Product(high, a6 + ld + 8 + (4 * g)));
+                    PanelBytes.Split512(second, out low, out high);
+                    (s0, t0) = (s0 + Product(low, a + 24 + (4 * g)), t0 + Product(high, a + 24 + (4 * g)));
+                    if (TRows.Count > 1) (s1, t1) = (s1 + Product(low, a + ld + 24 + (4 * g)), t1 + Product(high, a + ld + 24 + (4 * g)));
+                    if (TRows.Count > 2) (s2, t2) = (s2 + Product(low, a + (2 * ld) + 24 + (4 * g)), t2 + Product(high, a + (2 * ld) + 24 + (4 * g)));
+                    if (TRows.Count > 3) (s3, t3) = (s3 + Product(low, a3 + 24 + (4 * g)), t3 + Product(high, a3 + 24 + (4 * g)));
+                    if (TRows.Count > 4) (s4, t4) = (s4 + Product(low, a3 + ld + 24 + (4 * g)), t4 + Product(high, a3 + ld + 24 + (4 * g)));
+                    if (TRows.Count > 5) (s5, t5) = (s5 + Product(low, a3 + (2 * ld) + 24 + (4 * g)), t5 + Product(high, a3 + (2 * ld) + 24 + (4 * g)));
+                    if (TRows.Count > 6) (s6, t6) = (s6 + Product(low, a6 + 24 + (4 * g)), t6 + Product(high, a6 + 24 + (4 * g)));
+                    if (TRows.Count > 7) (s7, t7) = (s7 + Product(low, a6 + ld + 24 + (4 * g)), t7 + Product(high, a6 + ld + 24 + (4 * g)));
                 }
+
+                n0 = Pairs(s0) + Avx512BW.MultiplyAddAdjacent(t0, Vector512.Create((short)16));
+                if (TRows.Count > 1) n1 = Pairs(s1) + Avx512BW.MultiplyAddAdjacent(t1, Vector512.Create((short)16));
+                if (TRows.Count > 2) n2 = Pairs(s2) + Avx512BW.MultiplyAddAdjacent(t2, Vector512.Create((short)16));
+                if (TRows.Count > 3) n3 = Pairs(s3) + Avx512BW.MultiplyAddAdjacent(t3, Vector512.Create((short)16));
+                if (TRows.Count > 4) n4 = Pairs(s4) + Avx512BW.MultiplyAddAdjacent(t4, Vector512.Create((short)16));
+                if (TRows.Count > 5) n5 = Pairs(s5) + Avx512BW.MultiplyAddAdjacent(t5, Vector512.Create((short)16));
+                if (TRows.Count > 6) n6 = Pairs(s6) + Avx512BW.MultiplyAddAdjacent(t6, Vector512.Create((short)16));
+                if (TRows.Count > 7) n7 = Pairs(s7) + Avx512BW.MultiplyAddAdjacent(t7, Vector512.Create((short)16));
             }
             else
             {
@@ -122,22 +143,5 @@ internal static unsafe class SmallTiles512
         Vector512<float> scale = Vector512.Create(*(float*)a);
         c = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(sum), scales * scale, c);
         return T.HasMinimum ? Vector512.FusedMultiplyAdd(minima * scale, Vector512.Create((float)*(int*)(a + 4)), c) : c;
-    }
-
-    // Weights with signs: the sign moves from the weight to the row's byte, which is never -128.
-    private readonly struct Signed
-    {
-        private readonly Vector512<byte> _size;
-        private readonly Vector512<sbyte> _negative;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Signed(Vector512<sbyte> w) => (_size, _negative) = (Vector512.Abs(w).AsByte(), Vector512.LessThan(w, Vector512<sbyte>.Zero));
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector512<int> Product(byte* a)
-        {
-            Vector512<sbyte> x = Vector512.Create(*(int*)a).AsSByte();
-            return Pairs(Avx512BW.MultiplyAddAdjacent(_size, Vector512.ConditionalSelect(_negative, Vector512<sbyte>.Zero - x, x)));
-        }
     }
 }
