@@ -67,9 +67,10 @@ internal static class TemplateCommand
         return command;
     }
 
-    // Templates can be shown without a tokenizer; why there is none is said.
+    // Templates can be shown without a tokenizer; why a model has none is said.
     private static Tokenizer? TryLoadTokenizer(string path)
     {
+        if (!Directory.Exists(path) && !GgufModel.IsGguf(path)) return null;
         try
         {
             return TokenizerFiles.Load(path);
