@@ -16,7 +16,7 @@ internal sealed class SamplingFlags(int maxTokens)
     private readonly Option<ulong> _seed = new("--seed") { Description = "The same seed gives the same text" };
     private readonly Option<string[]> _stop = new("--stop") { Description = "Text that ends the generation; may be given several times", DefaultValueFactory = _ => [] };
     private readonly Option<bool> _ignoreEos = new("--ignore-eos") { Description = "Go on after the end of the text" };
-    private readonly Option<DType> _cacheType = FloatTypeOption.Create("--cache-type", "Type of cached keys and values");
+    private readonly CacheTypeOptions _cacheTypes = new();
     private readonly Option<DType> _weights = FloatTypeOption.Create("--weights", "Type of the weights in memory");
     private readonly Option<int> _maxLength = new("--max-length") { Description = "Longest text in tokens, prompt included; 0 is the model's limit" };
     private readonly Option<int> _threads = new("--threads") { Description = "Threads; 0 is one a core" };
@@ -24,7 +24,7 @@ internal sealed class SamplingFlags(int maxTokens)
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_maxTokens, _minTokens, _temperature, _topK, _topP, _minP, _penalty, _seed, _stop, _ignoreEos, _cacheType, _weights, _maxLength, _threads])
+        foreach (Option option in (Option[])[_maxTokens, _minTokens, _temperature, _topK, _topP, _minP, _penalty, _seed, _stop, _ignoreEos, .. _cacheTypes.All, _weights, _maxLength, _threads])
             command.Add(option);
     }
 
@@ -32,7 +32,7 @@ internal sealed class SamplingFlags(int maxTokens)
     public Generator Load(ParseResult parse, string folder) => Generator.Load(
         folder,
         parse.GetValue(_threads),
-        new EngineOptions { CacheType = parse.GetValue(_cacheType), MaxLength = parse.GetValue(_maxLength) },
+        new EngineOptions { CacheTypeK = _cacheTypes.Read(parse).Key, CacheTypeV = _cacheTypes.Read(parse).Value, MaxLength = parse.GetValue(_maxLength) },
         parse.GetValue(_weights));
 
     /// <summary>The options of sampling.</summary>
