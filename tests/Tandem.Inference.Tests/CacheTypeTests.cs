@@ -81,9 +81,9 @@ public sealed class CacheTypeTests
     public static TheoryData<DType, DType, double, double> Quality => new()
     {
         { DType.F16, DType.F16, 0.002, 0.02 },
-        { DType.Q8_0, DType.Q8_0, 0.02, 0.3 },
-        { DType.Q8_0, DType.Q4_1, 0.1, 1.5 },
-        { DType.Q4_1, DType.Q4_1, 0.2, 3 },
+        { DType.Q8_0, DType.Q8_0, 0.04, 0.4 },
+        { DType.Q8_0, DType.Q4_1, 0.15, 2 },
+        { DType.Q4_1, DType.Q4_1, 0.35, 4 },
     };
 
     [Theory]

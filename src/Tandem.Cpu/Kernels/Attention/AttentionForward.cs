@@ -204,17 +204,21 @@ internal static unsafe class AttentionForward
                 values1 = TValues.Open(shape, head1 + keyBytes, tileValues + shape.ValueElements);
             }
 
+            // The blocks of a sequence lie apart, each too short for the processor to see a stream in it.
+            byte* next0 = endKey - key > 2 * KvBlocks.Tokens ? KvBlocks.Head(shape, args.Cache, table[2], kvHead) : null;
+            byte* next1 = endKey - key > 3 * KvBlocks.Tokens ? KvBlocks.Head(shape, args.Cache, table[3], kvHead) : null;
             for (int r = row0; r < row1; r += AttentionShape.BlockRows)
             {
                 int rows = Math.Min(AttentionShape.BlockRows, row1 - r);
                 float* acc = part.Acc + ((long)r * width), q = w.Q + ((long)r * headDim);
-                TKeys.Scores(shape, q, headDim, keys0, 0, w.S, rows, w.From + r, w.End + r);
+                TKeys.Scores(shape, q, headDim, keys0, 0, w.S, rows, w.From + r, w.End + r, next0);
                 if (keys1 != null)
-                    TKeys.Scores(shape, q, headDim, keys1, KvBlocks.Tokens, w.S, rows, w.From + r, w.End + r);
+                    TKeys.Scores(shape, q, headDim, keys1, KvBlocks.Tokens, w.S, rows, w.From + r, w.End + r, next1);
                 TileSoftmax.Forward(shape, w.S, rows, w.From + r, w.End + r, part.M + r, part.L + r, w.Alpha);
                 for (int i = 0; i < rows; i++)
                     Rescale(acc + ((long)i * width), width, w.Alpha[i]);
-                TValues.Accumulate(shape, w.S, values0, values1, acc, rows, w.From + r, w.End + r);
+                TValues.Accumulate(
+                    shape, w.S, values0, values1, acc, rows, w.From + r, w.End + r, next0 == null ? null : next0 + keyBytes, next1 == null ? null : next1 + keyBytes);
             }
         }
     }

@@ -1,19 +1,20 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tandem.Graph;
 
 namespace Tandem.Cpu;
 
 /// <summary>
 /// The products of attention with quantized keys and values where they lie, with 512-bit vectors: an element is widened once in a register and meets up to 6 rows of
-/// queries. The chains, and so the bits, are those of <see cref="PanelProduct"/> over widened blocks. Two panels at a time: one has too few chains for few rows.
+/// queries. What is read next is fetched step by step: at once, it would hold up the loads of this block. The chains, and so the bits, are those of <see cref="PanelProduct"/> over widened blocks. Two panels at a time: one has too few chains for few rows.
 /// </summary>
 internal static unsafe class KvGroupProduct
 {
     private const int MaxRows = 6;
 
     /// <summary>s[r, j] = sum over d of q[r, d] k[j, d] for the block's 32 keys, from column <paramref name="column"/> on, for register tiles that see one of them.</summary>
-    public static void Scores<TGroup>(float* q, int stride, int headDim, byte* keys, int column, float* s, int rows, int* from, int* end)
+    public static void Scores<TGroup>(float* q, int stride, int headDim, byte* keys, int column, float* s, int rows, int* from, int* end, byte* next)
         where TGroup : struct, IKvGroup
     {
         for (int r = 0, count; r < rows; r += count)
@@ -24,18 +25,18 @@ internal static unsafe class KvGroupProduct
             float* left = q + (r * stride), to = s + (r * AttentionShape.ScoreStride) + column;
             switch (count)
             {
-                case 1: Scores<OneRows, TGroup>(left, stride, headDim, keys, to); break;
-                case 2: Scores<TwoRows, TGroup>(left, stride, headDim, keys, to); break;
-                case 3: Scores<ThreeRows, TGroup>(left, stride, headDim, keys, to); break;
-                case 4: Scores<FourRows, TGroup>(left, stride, headDim, keys, to); break;
-                case 5: Scores<FiveRows, TGroup>(left, stride, headDim, keys, to); break;
-                default: Scores<SixRows, TGroup>(left, stride, headDim, keys, to); break;
+                case 1: Scores<OneRows, TGroup>(left, stride, headDim, keys, next == null ? keys : next, to); break;
+                case 2: Scores<TwoRows, TGroup>(left, stride, headDim, keys, next == null ? keys : next, to); break;
+                case 3: Scores<ThreeRows, TGroup>(left, stride, headDim, keys, next == null ? keys : next, to); break;
+                case 4: Scores<FourRows, TGroup>(left, stride, headDim, keys, next == null ? keys : next, to); break;
+                case 5: Scores<FiveRows, TGroup>(left, stride, headDim, keys, next == null ? keys : next, to); break;
+                default: Scores<SixRows, TGroup>(left, stride, headDim, keys, next == null ? keys : next, to); break;
             }
         }
     }
 
     /// <summary>acc[r, d] += sum over j in [from[r], end[r]) of p[r, j] v[j, d]; width is that of acc, a multiple of 16.</summary>
-    public static void Accumulate<TGroup>(float* p, byte* first, byte* second, int width, float* acc, int rows, int* from, int* end)
+    public static void Accumulate<TGroup>(float* p, byte* first, byte* second, int width, float* acc, int rows, int* from, int* end, byte* next0, byte* next1)
         where TGroup : struct, IKvGroup
     {
         for (int r = 0, count; r < rows; r += count)
@@ -46,18 +47,20 @@ internal static unsafe class KvGroupProduct
                 count++;
             float* left = p + (r * AttentionShape.ScoreStride), to = acc + ((long)r * width);
             if (from[r] < KvBlocks.Tokens)
-                Accumulate<TGroup>(left, first, from[r], Math.Min(KvBlocks.Tokens, end[r]), width, to, count);
+                Accumulate<TGroup>(left, first, from[r], Math.Min(KvBlocks.Tokens, end[r]), width, to, count, next0);
             if (end[r] > KvBlocks.Tokens)
-                Accumulate<TGroup>(left + KvBlocks.Tokens, second, Math.Max(0, from[r] - KvBlocks.Tokens), end[r] - KvBlocks.Tokens, width, to, count);
+                Accumulate<TGroup>(left + KvBlocks.Tokens, second, Math.Max(0, from[r] - KvBlocks.Tokens), end[r] - KvBlocks.Tokens, width, to, count, next1);
         }
     }
 
-    private static void Accumulate<TGroup>(float* p, byte* values, int from, int end, int width, float* acc, int rows)
+    private static void Accumulate<TGroup>(float* p, byte* values, int from, int end, int width, float* acc, int rows, byte* next)
         where TGroup : struct, IKvGroup
     {
         float* scales = stackalloc float[2 * KvBlocks.Tokens];
+        if (next == null)
+            next = values;
         int groupBytes = KvBlocks.Tokens * (TGroup.ScaleBytes + TGroup.PairBytes);
-        for (int d = 0; d < width; d += KvTypes.GroupElements, values += groupBytes, acc += KvTypes.GroupElements)
+        for (int d = 0; d < width; d += KvTypes.GroupElements, values += groupBytes, next += groupBytes, acc += KvTypes.GroupElements)
         {
             for (int i = 0; i < KvBlocks.Tokens * TGroup.ScaleBytes / 2; i += 16)
                 StoredF16.Load16((ushort*)values + i).Store(scales + i);
@@ -65,18 +68,18 @@ internal static unsafe class KvGroupProduct
             bool whole = width - d > 16;
             switch (rows)
             {
-                case 1: Accumulate<OneRows, TGroup>(p, codes, scales, from, end, acc, width, whole); break;
-                case 2: Accumulate<TwoRows, TGroup>(p, codes, scales, from, end, acc, width, whole); break;
-                case 3: Accumulate<ThreeRows, TGroup>(p, codes, scales, from, end, acc, width, whole); break;
-                case 4: Accumulate<FourRows, TGroup>(p, codes, scales, from, end, acc, width, whole); break;
-                case 5: Accumulate<FiveRows, TGroup>(p, codes, scales, from, end, acc, width, whole); break;
-                default: Accumulate<SixRows, TGroup>(p, codes, scales, from, end, acc, width, whole); break;
+                case 1: Accumulate<OneRows, TGroup>(p, codes, next, scales, from, end, acc, width, whole); break;
+                case 2: Accumulate<TwoRows, TGroup>(p, codes, next, scales, from, end, acc, width, whole); break;
+                case 3: Accumulate<ThreeRows, TGroup>(p, codes, next, scales, from, end, acc, width, whole); break;
+                case 4: Accumulate<FourRows, TGroup>(p, codes, next, scales, from, end, acc, width, whole); break;
+                case 5: Accumulate<FiveRows, TGroup>(p, codes, next, scales, from, end, acc, width, whole); break;
+                default: Accumulate<SixRows, TGroup>(p, codes, next, scales, from, end, acc, width, whole); break;
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Scores<TRows, TGroup>(float* q, nint stride, int headDim, byte* keys, float* s)
+    private static void Scores<TRows, TGroup>(float* q, nint stride, int headDim, byte* keys, byte* next, float* s)
         where TRows : struct, IRowCount
         where TGroup : struct, IKvGroup
     {
@@ -101,6 +104,8 @@ internal static unsafe class KvGroupProduct
                 TGroup.Pair16(keys, out Vector512<float> first0, out Vector512<float> second0);
                 TGroup.Pair16(keys + panel, out Vector512<float> first1, out Vector512<float> second1);
                 keys += TGroup.PairBytes;
+                if (Sse.IsSupported) Sse.Prefetch0(next);
+                next += 2 * (TGroup.PairBytes + TGroup.ScaleBytes);
                 Vector512<float> k0 = TGroup.Value(first0, scale0, minimum0), k1 = TGroup.Value(first1, scale1, minimum1);
                 MultiplyAdd(*q, k0, k1, ref c00, ref c01);
                 if (TRows.Count > 1) MultiplyAdd(q[stride], k0, k1, ref c10, ref c11);
@@ -135,7 +140,7 @@ internal static unsafe class KvGroupProduct
 
     // Of a group of which only the first 16 dimensions exist the others are computed from the padding and dropped.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Accumulate<TRows, TGroup>(float* p, byte* codes, float* scales, int from, int end, float* acc, nint width, bool whole)
+    private static void Accumulate<TRows, TGroup>(float* p, byte* codes, byte* next, float* scales, int from, int end, float* acc, nint width, bool whole)
         where TRows : struct, IRowCount
         where TGroup : struct, IKvGroup
     {
@@ -152,8 +157,9 @@ internal static unsafe class KvGroupProduct
         codes += from * TGroup.PairBytes;
         scales += from;
         p += from;
-        for (float* last = p + (end - from); p < last; p++, scales++, codes += TGroup.PairBytes)
+        for (float* last = p + (end - from); p < last; p++, scales++, codes += TGroup.PairBytes, next += TGroup.PairBytes + TGroup.ScaleBytes)
         {
+            if (Sse.IsSupported) Sse.Prefetch0(next);
             Vector512<float> scale = Vector512.Create(*scales), minimum = TGroup.HasMinimum ? Vector512.Create(scales[KvBlocks.Tokens]) : default;
             TGroup.Pair16(codes, out Vector512<float> v0, out Vector512<float> v1);
             v0 = TGroup.Value(v0, scale, minimum);

@@ -7,8 +7,9 @@ internal unsafe interface IKvKeys
     /// <summary>What <see cref="Scores"/> reads of a block whose keys of one head are at <paramref name="keys"/>; may be widened into scratch memory.</summary>
     static abstract void* Open(in AttentionShape shape, byte* keys, float* scratch);
 
-    /// <summary>s[r, j] = sum over d of q[r, d] k[j, d] for a block's 32 columns from <paramref name="column"/> on, at least where a row of a register tile sees one of a panel.</summary>
-    static abstract void Scores(in AttentionShape shape, float* q, int stride, void* keys, int column, float* s, int rows, int* from, int* end);
+    /// <summary>s[r, j] = sum over d of q[r, d] k[j, d] for a block's 32 columns from <paramref name="column"/> on, at least where a row of a register tile sees one of a panel.
+    /// What lies at <paramref name="next"/>, the keys of the block that is read next, may be fetched meanwhile; it may be null.</summary>
+    static abstract void Scores(in AttentionShape shape, float* q, int stride, void* keys, int column, float* s, int rows, int* from, int* end, byte* next);
 }
 
 /// <summary>How the values of a tile of two blocks are read; a constant of generated code.</summary>
@@ -19,8 +20,9 @@ internal unsafe interface IKvValues
 
     /// <summary>
     /// acc[r, d] += sum over j in [from[r], end[r]) of p[r, j] v[j, d]; keys from 32 on are those of the second block, which is not read where no row sees one.
+    /// The values of the next two blocks may be fetched meanwhile; either may be null.
     /// </summary>
-    static abstract void Accumulate(in AttentionShape shape, float* p, void* first, void* second, float* acc, int rows, int* from, int* end);
+    static abstract void Accumulate(in AttentionShape shape, float* p, void* first, void* second, float* acc, int rows, int* from, int* end, byte* next0, byte* next1);
 }
 
 /// <summary>Plain keys where they lie: best for few rows, which read each element once or twice.</summary>
@@ -32,8 +34,11 @@ internal readonly unsafe struct KeysInPlace<T, TStored> : IKvKeys
     public static void* Open(in AttentionShape shape, byte* keys, float* scratch) => keys;
 
     /// <inheritdoc/>
-    public static void Scores(in AttentionShape shape, float* q, int stride, void* keys, int column, float* s, int rows, int* from, int* end) =>
+    public static void Scores(in AttentionShape shape, float* q, int stride, void* keys, int column, float* s, int rows, int* from, int* end, byte* next)
+    {
+        KvTiles.Prefetch(next, shape.KeyBytes);
         PanelProduct.Scores<T, TStored>(q, stride, shape.HeadDim, (T*)keys, column / 16, 2, s, AttentionShape.ScoreStride, rows, from, end);
+    }
 }
 
 /// <summary>Plain values where they lie.</summary>
@@ -45,9 +50,13 @@ internal readonly unsafe struct ValuesInPlace<T, TStored> : IKvValues
     public static void* Open(in AttentionShape shape, byte* values, float* scratch) => values;
 
     /// <inheritdoc/>
-    public static void Accumulate(in AttentionShape shape, float* p, void* first, void* second, float* acc, int rows, int* from, int* end) =>
+    public static void Accumulate(in AttentionShape shape, float* p, void* first, void* second, float* acc, int rows, int* from, int* end, byte* next0, byte* next1)
+    {
+        KvTiles.Prefetch(next0, shape.ValueBytes);
+        KvTiles.Prefetch(next1, shape.ValueBytes);
         PanelProduct.Accumulate<T, TStored>(
             p, AttentionShape.ScoreStride, 1, KvTiles.Panels((T*)first, (T*)second), shape.PaddedValueDim / 16, acc, shape.PaddedValueDim, rows, from, end);
+    }
 }
 
 /// <summary>Keys of any type, widened first: best for many rows.</summary>
@@ -61,8 +70,8 @@ internal readonly unsafe struct KeysWidened : IKvKeys
     }
 
     /// <inheritdoc/>
-    public static void Scores(in AttentionShape shape, float* q, int stride, void* keys, int column, float* s, int rows, int* from, int* end) =>
-        KeysInPlace<float, StoredF32>.Scores(shape, q, stride, keys, column, s, rows, from, end);
+    public static void Scores(in AttentionShape shape, float* q, int stride, void* keys, int column, float* s, int rows, int* from, int* end, byte* next) =>
+        KeysInPlace<float, StoredF32>.Scores(shape, q, stride, keys, column, s, rows, from, end, null);
 }
 
 /// <summary>Values of any type, widened first.</summary>
@@ -76,8 +85,8 @@ internal readonly unsafe struct ValuesWidened : IKvValues
     }
 
     /// <inheritdoc/>
-    public static void Accumulate(in AttentionShape shape, float* p, void* first, void* second, float* acc, int rows, int* from, int* end) =>
-        ValuesInPlace<float, StoredF32>.Accumulate(shape, p, first, second, acc, rows, from, end);
+    public static void Accumulate(in AttentionShape shape, float* p, void* first, void* second, float* acc, int rows, int* from, int* end, byte* next0, byte* next1) =>
+        ValuesInPlace<float, StoredF32>.Accumulate(shape, p, first, second, acc, rows, from, end, null, null);
 }
 
 /// <summary>Quantized keys where they lie, on processors with 512-bit vectors.</summary>
@@ -88,8 +97,8 @@ internal readonly unsafe struct QuantizedKeys<TGroup> : IKvKeys
     public static void* Open(in AttentionShape shape, byte* keys, float* scratch) => keys;
 
     /// <inheritdoc/>
-    public static void Scores(in AttentionShape shape, float* q, int stride, void* keys, int column, float* s, int rows, int* from, int* end) =>
-        KvGroupProduct.Scores<TGroup>(q, stride, shape.HeadDim, (byte*)keys, column, s, rows, from, end);
+    public static void Scores(in AttentionShape shape, float* q, int stride, void* keys, int column, float* s, int rows, int* from, int* end, byte* next) =>
+        KvGroupProduct.Scores<TGroup>(q, stride, shape.HeadDim, (byte*)keys, column, s, rows, from, end, next);
 }
 
 /// <summary>Quantized values where they lie, on processors with 512-bit vectors.</summary>
@@ -100,6 +109,6 @@ internal readonly unsafe struct QuantizedValues<TGroup> : IKvValues
     public static void* Open(in AttentionShape shape, byte* values, float* scratch) => values;
 
     /// <inheritdoc/>
-    public static void Accumulate(in AttentionShape shape, float* p, void* first, void* second, float* acc, int rows, int* from, int* end) =>
-        KvGroupProduct.Accumulate<TGroup>(p, (byte*)first, (byte*)second, shape.PaddedValueDim, acc, rows, from, end);
+    public static void Accumulate(in AttentionShape shape, float* p, void* first, void* second, float* acc, int rows, int* from, int* end, byte* next0, byte* next1) =>
+        KvGroupProduct.Accumulate<TGroup>(p, (byte*)first, (byte*)second, shape.PaddedValueDim, acc, rows, from, end, next0, next1);
 }

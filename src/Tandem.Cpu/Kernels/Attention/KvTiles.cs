@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tandem.Graph;
 
 namespace Tandem.Cpu;
@@ -18,9 +19,9 @@ internal unsafe struct KvTile
     /// <summary>s[r, j] = sum over d of q[r, d] k[j, d] for the panels of columns that the rows see.</summary>
     public readonly void Scores(in AttentionShape shape, float* q, int stride, float* s, int rows, int* from, int* end)
     {
-        KeysInPlace<float, StoredF32>.Scores(shape, q, stride, Keys0, 0, s, rows, from, end);
+        KeysInPlace<float, StoredF32>.Scores(shape, q, stride, Keys0, 0, s, rows, from, end, null);
         if (Keys1 != null)
-            KeysInPlace<float, StoredF32>.Scores(shape, q, stride, Keys1, KvBlocks.Tokens, s, rows, from, end);
+            KeysInPlace<float, StoredF32>.Scores(shape, q, stride, Keys1, KvBlocks.Tokens, s, rows, from, end, null);
     }
 }
 
@@ -50,6 +51,15 @@ internal static unsafe class KvTiles
     /// <summary>The values of two blocks as right operand of p v.</summary>
     public static RightPanels<T> Panels<T>(T* first, T* second)
         where T : unmanaged => new() { First = first, Second = second, Split = KvBlocks.Tokens, RowStride = 16, PanelStride = KvBlocks.Tokens * 16 };
+
+    /// <summary>Starts to fetch memory into the second-level cache; nothing with null.</summary>
+    public static void Prefetch(byte* from, int bytes)
+    {
+        if (from == null || !Sse.IsSupported)
+            return;
+        for (int i = 0; i < bytes; i += NativeBuffer.Alignment)
+            Sse.Prefetch1(from + i);
+    }
 
     /// <summary>Widens a block's keys of one head into 2 panels [D][16].</summary>
     public static void WidenKeys(in AttentionShape shape, byte* keys, float* to)
