@@ -16,6 +16,13 @@ internal static class FloatTypeOption
         CustomParser = result => Parse(result, name),
     };
 
+    /// <summary>An option that is null where it is not given.</summary>
+    public static Option<DType?> CreateOptional(string name, string description) => new(name)
+    {
+        Description = description,
+        CustomParser = result => Parse(result, name),
+    };
+
     /// <summary>The type of that name.</summary>
     public static DType Parse(string text, string option) =>
         Types.TryGetValue(text, out DType type) ? type : throw new TandemException($"{option} {text}; accepted: {string.Join(", ", Types.Keys)}");

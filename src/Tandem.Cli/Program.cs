@@ -14,6 +14,7 @@ var root = new RootCommand("Tandem trains and serves language models. Try: tande
     TokenizerCommand.Create(),
     TemplateCommand.Create(),
     PlanCommand.Create(),
+    EvalCommand.Create(),
     BenchCommand.Create(),
 };
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tandem.Inference;
+using Tandem.Models;
 
 namespace Tandem.Cli;
 
@@ -17,23 +18,25 @@ internal sealed class SamplingFlags(int maxTokens)
     private readonly Option<string[]> _stop = new("--stop") { Description = "Text that ends the generation; may be given several times", DefaultValueFactory = _ => [] };
     private readonly Option<bool> _ignoreEos = new("--ignore-eos") { Description = "Go on after the end of the text" };
     private readonly CacheTypeOptions _cacheTypes = new();
-    private readonly Option<DType> _weights = FloatTypeOption.Create("--weights", "Type of the weights in memory");
+    private readonly Option<DType?> _weights = FloatTypeOption.CreateOptional("--weights", "Type of the weights in memory: f32, bf16 or f16; a GGUF file's stay as they are where it is not given");
+    private readonly Option<bool> _exact = new("--exact") { Description = "Rows stay f32 in products with quantized weights: slow, no error but that of the weights" };
     private readonly Option<int> _maxLength = new("--max-length") { Description = "Longest text in tokens, prompt included; 0 is the model's limit" };
     private readonly Option<int> _threads = new("--threads") { Description = "Threads; 0 is one a core" };
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_maxTokens, _minTokens, _temperature, _topK, _topP, _minP, _penalty, _seed, _stop, _ignoreEos, .. _cacheTypes.All, _weights, _maxLength, _threads])
+        foreach (Option option in (Option[])[_maxTokens, _minTokens, _temperature, _topK, _topP, _minP, _penalty, _seed, _stop, _ignoreEos, .. _cacheTypes.All, _weights, _exact, _maxLength, _threads])
             command.Add(option);
     }
 
     /// <summary>Loads the model as the options say.</summary>
-    public Generator Load(ParseResult parse, string folder) => Generator.Load(
+    public Generator Load(ParseResult parse, string folder, ModelTemplates? templates = null) => Generator.Load(
         folder,
         parse.GetValue(_threads),
-        new EngineOptions { CacheTypeK = _cacheTypes.Read(parse).Key, CacheTypeV = _cacheTypes.Read(parse).Value, MaxLength = parse.GetValue(_maxLength) },
-        parse.GetValue(_weights));
+        new EngineOptions { CacheTypeK = _cacheTypes.Read(parse).Key, CacheTypeV = _cacheTypes.Read(parse).Value, MaxLength = parse.GetValue(_maxLength), QuantizeRows = !parse.GetValue(_exact) },
+        parse.GetValue(_weights),
+        templates);
 
     /// <summary>The options of sampling.</summary>
     public SamplingOptions Read(ParseResult parse, SamplingOptions defaults) => defaults with

@@ -286,8 +286,14 @@ public sealed unsafe class Engine : IDisposable
             {
                 var row = new ReadOnlySpan<float>(logits, width);
                 if (complete && i == scheduled.NumSampled - 1) Choose(_samplers[worker], request, row);
-                else request.AddPromptLogProb(LogProbs.Of(row, request.Tokens[request.PromptScored + 1]));
+                else Score(request, row);
             }
+        }
+
+        private static void Score(Request request, ReadOnlySpan<float> logits)
+        {
+            request.OnPromptLogits?.Invoke(request.PromptScored, logits);
+            request.AddPromptLogProb(LogProbs.Of(logits, request.Tokens[request.PromptScored + 1]));
         }
 
         private void Choose(Sampler sampler, Request request, ReadOnlySpan<float> logits)

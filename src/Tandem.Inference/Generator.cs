@@ -17,16 +17,17 @@ public sealed class Generator : IDisposable
 
     /// <summary>Generates with a model that stays the caller's.</summary>
     public Generator(Model model, Tokenizer tokenizer, ThreadTeam team, EngineOptions? options = null)
-        : this(model, tokenizer, team, options, new SamplingOptions(), owns: false)
+        : this(model, tokenizer, null, team, options, new SamplingOptions(), owns: false)
     {
     }
 
-    private Generator(Model model, Tokenizer tokenizer, ThreadTeam team, EngineOptions? options, SamplingOptions defaults, bool owns)
+    private Generator(Model model, Tokenizer tokenizer, ModelTemplates? templates, ThreadTeam team, EngineOptions? options, SamplingOptions defaults, bool owns)
     {
         _model = model;
         _team = team;
         _owns = owns;
         Tokenizer = tokenizer;
+        Templates = templates;
         Defaults = defaults;
         Engine = new Engine(model, team, options);
     }
@@ -37,25 +38,31 @@ public sealed class Generator : IDisposable
     /// <summary>The tokenizer.</summary>
     public Tokenizer Tokenizer { get; }
 
+    /// <summary>The chat templates that came with the model or were given for it; null for a generator that was not loaded.</summary>
+    public ModelTemplates? Templates { get; }
+
     /// <summary>Options where a call gives none: those of the model's <c>generation_config.json</c>.</summary>
     public SamplingOptions Defaults { get; }
 
     /// <summary>What becomes of special tokens in prompts; by default they are text, as prompts may come from anywhere.</summary>
     public SpecialTokens PromptSpecialTokens { get; set; } = SpecialTokens.AsText;
 
-    /// <summary>Loads a Hugging Face directory with its <c>tokenizer.json</c>.</summary>
-    /// <param name="folder">The directory.</param>
+    /// <summary>Loads a Hugging Face directory or a GGUF file, with its tokenizer and chat templates.</summary>
+    /// <param name="path">The directory, or the file.</param>
     /// <param name="threads">Threads; 0 is one a core.</param>
     /// <param name="options">Sizes of the engine and the type of the cache.</param>
-    /// <param name="weightType">Element type of the matrices in memory: f32, bf16 or f16.</param>
+    /// <param name="weightType">Element type of the matrices in memory: f32, bf16 or f16; null is f32 for a directory, and for a GGUF file that of each matrix there.</param>
+    /// <param name="templates">Chat templates to use; null takes the model's own.</param>
     /// <exception cref="TandemException">A file is missing or malformed, or describes something unsupported.</exception>
-    public static Generator Load(string folder, int threads = 0, EngineOptions? options = null, DType weightType = DType.F32)
+    /// <remarks>Answers stop where <see cref="StopTokens"/> says, unless the options name the tokens.</remarks>
+    public static Generator Load(string path, int threads = 0, EngineOptions? options = null, DType? weightType = null, ModelTemplates? templates = null)
     {
-        GenerationConfig config;
-        using (HfDirectory directory = HfDirectory.Open(folder)) config = directory.ReadGenerationConfig();
-        Tokenizer tokenizer = TokenizerJson.Load(Path.Combine(folder, TokenizerJson.FileName));
+        bool isGguf = GgufModel.IsGguf(path);
+        GenerationConfig config = isGguf ? new GenerationConfig() : ReadGenerationConfig(path);
+        Tokenizer tokenizer = TokenizerFiles.Load(path);
         options ??= new EngineOptions();
-        if (options.EosTokenIds == null && config.EosTokenIds.Count > 0) options = options with { EosTokenIds = config.EosTokenIds };
+        templates ??= ModelTemplates.Load(path);
+        if (options.EosTokenIds == null) options = options with { EosTokenIds = [.. StopTokens.Load(path, tokenizer, templates).Select(s => s.Id)] };
         var defaults = new SamplingOptions
         {
             Temperature = config.DoSample == false ? 0 : (float)(config.Temperature ?? 1),
@@ -64,11 +71,11 @@ public sealed class Generator : IDisposable
             MinP = (float)(config.MinP ?? 0),
             RepetitionPenalty = (float)(config.RepetitionPenalty ?? 1),
         };
-        Model model = Model.Load(folder, options.MaxLength, weightType);
+        Model model = Model.Load(path, options.MaxLength, weightType ?? (isGguf ? null : DType.F32));
         var team = new ThreadTeam(threads);
         try
         {
-            return new Generator(model, tokenizer, team, options, defaults, owns: true);
+            return new Generator(model, tokenizer, templates, team, options, defaults, owns: true);
         }
         catch
         {
@@ -76,6 +83,12 @@ public sealed class Generator : IDisposable
             team.Dispose();
             throw;
         }
+    }
+
+    private static GenerationConfig ReadGenerationConfig(string folder)
+    {
+        using HfDirectory directory = HfDirectory.Open(folder);
+        return directory.ReadGenerationConfig();
     }
 
     /// <summary>The continuation of a prompt as one text.</summary>
@@ -87,9 +100,18 @@ public sealed class Generator : IDisposable
     /// <param name="onText">Called with each piece as it becomes printable.</param>
     /// <param name="cancel">Ends it.</param>
     /// <exception cref="TandemException">The prompt or an option is refused.</exception>
-    public Completion Generate(string prompt, SamplingOptions? options = null, Action<string>? onText = null, CancellationToken cancel = default)
+    public Completion Generate(string prompt, SamplingOptions? options = null, Action<string>? onText = null, CancellationToken cancel = default) =>
+        Run(Submit(prompt, Encode(prompt), options), onText, cancel);
+
+    /// <summary>The answer to a conversation; otherwise as <see cref="Generate(string, SamplingOptions?, Action{string}?, CancellationToken)"/>.</summary>
+    public Completion Generate(ChatPrompt prompt, SamplingOptions? options = null, Action<string>? onText = null, CancellationToken cancel = default)
     {
-        TextRequest request = Submit(prompt, options);
+        ArgumentNullException.ThrowIfNull(prompt);
+        return Run(Submit(prompt.Text, prompt.Encode(Tokenizer), options), onText, cancel);
+    }
+
+    private Completion Run(TextRequest request, Action<string>? onText, CancellationToken cancel)
+    {
         try
         {
             while (!request.IsDone)
@@ -109,7 +131,7 @@ public sealed class Generator : IDisposable
     /// <summary>The continuation of a prompt, piece by piece as it becomes printable; a stop text is never part of it. Leaving the loop ends it.</summary>
     public IEnumerable<string> Stream(string prompt, SamplingOptions? options = null, CancellationToken cancel = default)
     {
-        TextRequest request = Submit(prompt, options);
+        TextRequest request = Submit(prompt, Encode(prompt), options);
         try
         {
             while (!request.IsDone)
@@ -128,7 +150,7 @@ public sealed class Generator : IDisposable
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public async IAsyncEnumerable<string> StreamAsync(string prompt, SamplingOptions? options = null, [EnumeratorCancellation] CancellationToken cancel = default)
     {
-        TextRequest request = Submit(prompt, options);
+        TextRequest request = Submit(prompt, Encode(prompt), options);
         try
         {
             while (!request.IsDone)
@@ -148,12 +170,19 @@ public sealed class Generator : IDisposable
     /// The continuations of many prompts in the prompts' order, computed together: each step takes rows of all that are running. A prompt that is refused
     /// gives a completion that says so and stops no other. Prompt i uses the seed plus i. Prompts are read as there is room, so that there may be any number.
     /// </summary>
-    public IEnumerable<Completion> CompleteAll(IEnumerable<string> prompts, SamplingOptions? options = null, CancellationToken cancel = default)
+    public IEnumerable<Completion> CompleteAll(IEnumerable<string> prompts, SamplingOptions? options = null, CancellationToken cancel = default) =>
+        CompleteAll(prompts, p => p, Encode, options, cancel);
+
+    /// <summary>The answers to many conversations; otherwise as for texts.</summary>
+    public IEnumerable<Completion> CompleteAll(IEnumerable<ChatPrompt> prompts, SamplingOptions? options = null, CancellationToken cancel = default) =>
+        CompleteAll(prompts, p => p.Text, p => p.Encode(Tokenizer), options, cancel);
+
+    private IEnumerable<Completion> CompleteAll<T>(IEnumerable<T> prompts, Func<T, string> text, Func<T, int[]> encode, SamplingOptions? options, CancellationToken cancel)
     {
         options ??= Defaults;
         options.Validate();
         var pending = new Queue<(TextRequest? Request, Completion? Refused)>();
-        using IEnumerator<string> next = prompts.GetEnumerator();
+        using IEnumerator<T> next = prompts.GetEnumerator();
         bool more = true;
         ulong index = 0;
         try
@@ -161,7 +190,7 @@ public sealed class Generator : IDisposable
             while (true)
             {
                 while (more && pending.Count < 4 * Engine.Options.MaxSequences && !cancel.IsCancellationRequested && (more = next.MoveNext()))
-                    pending.Enqueue(TrySubmit(next.Current, options with { Seed = options.Seed + index++ }));
+                    pending.Enqueue(TrySubmit(text(next.Current), () => encode(next.Current), options with { Seed = options.Seed + index++ }));
                 if (!pending.TryPeek(out (TextRequest? Request, Completion? Refused) first)) yield break;
                 if (first.Request is { IsDone: false } request)
                 {
@@ -199,17 +228,16 @@ public sealed class Generator : IDisposable
         _team.Dispose();
     }
 
-    private TextRequest Submit(string prompt, SamplingOptions? options)
+    private TextRequest Submit(string prompt, int[] ids, SamplingOptions? options)
     {
-        int[] ids = Encode(prompt);
         lock (_gate) return new TextRequest(Engine, Tokenizer, prompt, ids, options ?? Defaults);
     }
 
-    private (TextRequest?, Completion?) TrySubmit(string prompt, SamplingOptions options)
+    private (TextRequest?, Completion?) TrySubmit(string prompt, Func<int[]> encode, SamplingOptions options)
     {
         try
         {
-            return (Submit(prompt, options), null);
+            return (Submit(prompt, encode(), options), null);
         }
         catch (TandemException e)
         {

@@ -19,6 +19,9 @@ public enum FinishReason
     Error,
 }
 
+/// <summary>A row of logits that follows token <paramref name="position"/> of a prompt.</summary>
+internal delegate void PromptLogits(int position, ReadOnlySpan<float> logits);
+
 /// <summary>A generated token.</summary>
 /// <param name="Id">Token id.</param>
 /// <param name="LogProb">Natural logarithm of its probability under the model itself, before any sampling option.</param>
@@ -71,6 +74,9 @@ public sealed class Request
 
     /// <summary>How often it was preempted and computed again.</summary>
     public int Preemptions { get; internal set; }
+
+    /// <summary>Sees the logits of each token of the prompt but the last, in order; null sees none.</summary>
+    internal PromptLogits? OnPromptLogits { get; set; }
 
     internal List<int> Tokens { get; }
 

@@ -107,9 +107,9 @@ public sealed class RunnerTests : IDisposable
     [Fact]
     public void Other_kinds_are_unsupported_file_by_file()
     {
-        Report report = _files.Add("gguf/models/a.gguf", "x").Add("gguf/b.json.gz", "{}").Add("training_curves/README.md", "words").Run("");
+        Report report = _files.Add("sampling/models/a.json", "x").Add("sampling/b.json.gz", "{}").Add("training_curves/README.md", "words").Run("");
         Assert.Equal(
-            [("gguf/b.json", "gguf"), ("gguf/models/a.gguf", "gguf"), ("training_curves", "training_curves")],
+            [("sampling/b.json", "sampling"), ("sampling/models/a.json", "sampling"), ("training_curves", "training_curves")],
             report.Results.Select(r => (r.Name, r.Detail)));
         Assert.Equal(3, report.Count(Verdict.Unsupported));
     }
@@ -120,10 +120,13 @@ public sealed class RunnerTests : IDisposable
         TokenizerJson.Save(new BpeTrainer().Train(257, ["<end>"]), Prepare("shared/tokenizers/bytes/tokenizer.json"));
         _files.Add("more/tokenizers/on_visible/bytes.cases.jsonl.gz", Row("a<end>", [65, 0], ["a", "<end>"]) + Row("!", [1], ["!"]))
             .Add("more/tokenizers/on_visible/unknown.cases.jsonl", Row("!", [1], ["!"]))
-            .Add("more/tokenizers/on_visible/spm_models.x.cases.jsonl", "{}\n");
+            .Add("more/tokenizers/on_visible/spm_models.x.cases.jsonl", "{}\n")
+            .Add("more/tokenizers/on_visible/tiktoken.x.cases.jsonl", """{"text": "!", "ids_ordinary": [33], "ids_specials_allowed": [33], "token_bytes_hex": ["21"], "decoded": "!", "default_raises": false}""" + "\n")
+            .Add("shared/tokenizers/tiktoken/x.json", """{"pattern": "\\S+", "special_tokens": {}}""")
+            .Add("shared/tokenizers/tiktoken/x.tiktoken", string.Concat(Enumerable.Range(0, 256).Select(b => $"{Convert.ToBase64String([(byte)b])} {b}\n")));
         Report report = _files.Run("more", shared: "shared");
         Assert.Equal(
-            [("bytes.cases.jsonl", Verdict.Passed), ("spm_models.x.cases.jsonl", Verdict.Unsupported), ("unknown.cases.jsonl", Verdict.Failed)],
+            [("bytes.cases.jsonl", Verdict.Passed), ("spm_models.x.cases.jsonl", Verdict.Failed), ("tiktoken.x.cases.jsonl", Verdict.Passed), ("unknown.cases.jsonl", Verdict.Failed)],
             report.Results.Select(r => (Path.GetFileName(r.Name), r.Verdict)).Order());
         Assert.Equal(Verdict.Failed, _files.Run("more/tokenizers/on_visible").Results.First(r => r.Name.Contains("bytes", StringComparison.Ordinal)).Verdict);
     }

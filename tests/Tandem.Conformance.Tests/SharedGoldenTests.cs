@@ -10,6 +10,8 @@ public sealed class SharedGoldenTests
     [InlineData("models")]
     [InlineData("training")]
     [InlineData("tokenizers")]
+    [InlineData("templates")]
+    [InlineData("gguf")]
     public void No_case_fails(string kind)
     {
         string shared = Shared();
@@ -26,6 +28,12 @@ public sealed class SharedGoldenTests
     [InlineData("tokenizers/bpe_gpt2")]
     [InlineData("tokenizers/training")]
     [InlineData("tokenizers/units")]
+    [InlineData("templates/goldens")]
+    [InlineData("templates/features")]
+    [InlineData("gguf/blocks")]
+    [InlineData("gguf/quantize")]
+    [InlineData("gguf/malformed_gguf")]
+    [InlineData("gguf/malformed_safetensors")]
     public void A_subfolder_by_itself_gives_the_same_cases(string folder)
     {
         string shared = Shared();
@@ -42,6 +50,8 @@ public sealed class SharedGoldenTests
     [InlineData("training/models/gpt2", "further/training/models/another")]
     [InlineData("training/precision", "set/numbers")]
     [InlineData("tokenizers/bpe_llama3_ignore_merges", "set/tokens")]
+    [InlineData("gguf/quantize", "further/gguf/quantize")]
+    [InlineData("gguf/malformed_gguf", "set/broken")]
     public void Packed_and_in_another_place_the_cases_are_the_same(string folder, string place)
     {
         string shared = Shared();
@@ -64,6 +74,25 @@ public sealed class SharedGoldenTests
         Report report = CaseFiles.RunFolder(files["further"], shared);
         Assert.Equal([], report.Results.Where(r => r.Verdict != Verdict.Passed).Select(r => $"{r.Name}: {r.Detail}"));
         Assert.Equal(1, files.Run("further").ExitCode);
+    }
+
+    [Fact]
+    public void Templates_that_are_not_stored_come_from_the_folder_given()
+    {
+        string shared = Shared();
+        using var files = new CaseFiles();
+        files.Add("set/templates/conversations.jsonl", """{"id": "one", "messages": [{"role": "user", "content": "Hi"}]}""" + "\n");
+        files.Add("set/templates/goldens/heldout_conversations/some.jsonl", """{"template": "jinja/some.jinja", "special_tokens": {}}""" + "\n" + """{"case": "one", "output": "<Hi>"}""" + "\n");
+        files.Add("roots/some.jinja", "<{{ messages[0].content }}>");
+        files.Add("set/templates/on_visible/google-gemma-2-2b-it.jsonl.gz", """{"special_tokens": {"bos_token": "<bos>"}}"""u8.ToArray().Concat("\n{\"case\": \"one\", \"output\": \"<bos><start_of_turn>user\\nHi<end_of_turn>\\n\"}\n"u8.ToArray()).ToArray());
+        using var team = new Cpu.ThreadTeam(1);
+        var report = new Report(TextWriter.Null);
+        Runner.Run(files["set"], null, new RunContext(report, team, shared));
+        Assert.Equal("1 passed, 0 failed, 1 unsupported", report.Totals);
+        Assert.Equal("not stored", report.Results.Single(r => r.Verdict == Verdict.Unsupported).Detail);
+        report = new Report(TextWriter.Null);
+        Runner.Run(files["set"], null, new RunContext(report, team, shared, files["roots"]));
+        Assert.Equal("2 passed, 0 failed, 0 unsupported", report.Totals);
     }
 
     private static void Copy(string from, CaseFiles files, string to, Func<string, bool> which)

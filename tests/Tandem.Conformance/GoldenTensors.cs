@@ -40,6 +40,12 @@ internal sealed class GoldenTensors
     /// <summary>Values of an I32 tensor, row-major.</summary>
     public int[] Ints(string name) => MemoryMarshal.Cast<byte, int>(Bytes(name, "I32")).ToArray();
 
+    /// <summary>The bytes of a U8 tensor.</summary>
+    public byte[] Codes(string name) => Bytes(name, "U8").ToArray();
+
+    /// <summary>Values of an I8 tensor, row-major.</summary>
+    public sbyte[] SignedBytes(string name) => MemoryMarshal.Cast<byte, sbyte>(Bytes(name, "I8")).ToArray();
+
     private JsonElement Entry(string name) =>
         _header.TryGetValue(name, out JsonElement entry) ? entry : throw new TandemException($"{_place} has no tensor '{name}'");
 

@@ -49,6 +49,8 @@ internal static class KindFinder
         if (folder.Has("index.json") && folder.Has("problem.safetensors")) return "training";
         if (folder.Has("conversions.json") || folder.Has("schedules.json") || folder.Has("loss_scaler.json")) return "training";
         if (folder.Has("index.json") && folder.Files.Any(f => f.EndsWith(".safetensors", StringComparison.Ordinal)) && folder.Leaf == "ops") return "training";
+        if (folder.Has("conversations.jsonl") || folder.Has("control_tokens_in_input.jsonl") || folder.Has("generation_mask.jsonl")) return "templates";
+        if (folder.Has("bars.json") || (folder.Has("cases.json") && folder.Files.Any(f => f.EndsWith(".gguf", StringComparison.Ordinal)))) return "gguf";
         bool hasCases = folder.Files.Any(f => f is "cases.jsonl" or "pairs.jsonl" or "stream.jsonl" || f.EndsWith(".cases.jsonl", StringComparison.Ordinal));
         return hasCases ? "tokenizers" : null;
     }

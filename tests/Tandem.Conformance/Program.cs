@@ -8,7 +8,8 @@ var shared = new Option<string?>("--shared") { Description = "Folder of the shar
 var kind = new Option<string?>("--kind") { Description = "Kind of the folders' cases, where names and files do not tell it." };
 kind.AcceptOnlyFromAmong([.. KindFinder.All]);
 var json = new Option<bool>("--json") { Description = "One JSON object a case instead of a line of text." };
-var root = new RootCommand("Runs every case of the given folders and prints case, largest error or first difference, verdict.") { folders, shared, kind, json };
+var templateRoot = new Option<string?>("--template-root") { Description = "Folder of chat templates that goldens name by path but do not hold." };
+var root = new RootCommand("Runs every case of the given folders and prints case, largest error or first difference, verdict.") { folders, shared, kind, templateRoot, json };
 root.SetAction(parsed =>
 {
     string? given = parsed.GetValue(shared);
@@ -16,7 +17,7 @@ root.SetAction(parsed =>
     if (given != null && Directory.Exists(Path.Combine(given, "goldens"))) given = Path.Combine(given, "goldens");
     using var team = new ThreadTeam(Math.Min(2, Environment.ProcessorCount));
     var report = new Report(Console.Out, parsed.GetValue(json));
-    var context = new RunContext(report, team, given ?? Runner.FindShared());
+    var context = new RunContext(report, team, given ?? Runner.FindShared(), parsed.GetValue(templateRoot));
     foreach (string folder in parsed.GetValue(folders)!) report.List(folder, () => Runner.Run(folder, parsed.GetValue(kind), context));
     report.Finish();
     return report.ExitCode;

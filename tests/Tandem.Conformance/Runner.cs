@@ -1,4 +1,5 @@
 using Tandem.Conformance.Kinds;
+using Tandem.Conformance.Kinds.Gguf;
 using Tandem.Conformance.Kinds.Training;
 using Tandem.Cpu;
 
@@ -8,7 +9,8 @@ namespace Tandem.Conformance;
 /// <param name="Report">Where results go.</param>
 /// <param name="Team">Threads of the engine.</param>
 /// <param name="Shared">The folder of the shared goldens, or null where it is not known.</param>
-internal sealed record RunContext(Report Report, ThreadTeam Team, string? Shared)
+/// <param name="TemplateRoot">Folder of chat templates that goldens name but do not hold, or null.</param>
+internal sealed record RunContext(Report Report, ThreadTeam Team, string? Shared, string? TemplateRoot = null)
 {
     /// <summary>Name of a subfolder whose cases refer to files of the shared goldens.</summary>
     public const string OnVisible = "on_visible";
@@ -83,7 +85,9 @@ internal static class Runner
         {
             case "models": ModelCases.Run(folder, context); break;
             case "training": TrainingCases.Run(folder, context); break;
+            case "templates": TemplateCases.Run(folder, context); break;
             case "tokenizers": TokenizerCases.Run(folder, context); break;
+            case "gguf": GgufCases.Run(folder, context); break;
             default: OtherKinds.Run(kind, folder, context); break;
         }
     }

@@ -75,15 +75,27 @@ public sealed class CommandTests : IDisposable
     public void Chat_keeps_the_conversation_and_obeys_commands()
     {
         string saved = Path.Combine(_folder, "chat.json");
-        string script = string.Join('\n', "/system Short.", "/temperature 0", "Hello", "What?", "/undo", $"/save {saved}", "/reset", $"/load {saved}", "/temperature x", "/nonsense", "/help", "/quit", "never");
-        (int code, string output, string error) = Run(script, "chat", ModelFolder, "--max-tokens", "4", "--threads", "1");
-        Assert.Equal(0, code);
+        string script = string.Join('\n', "/system Short.", "/temperature 0", "Hello", "What?", "/undo", $"/save {saved}", "/reset", $"/load {saved}", "/regenerate", "/temperature x", "/nonsense", "/help", "/quit", "never");
+        (int code, string output, string error) = Run(script, "chat", ModelFolder, "--max-tokens", "4", "--threads", "1", "--chat-template", "plain");
+        Assert.True(code == 0, error);
         Assert.Contains("1 turns", output, StringComparison.Ordinal);
         Assert.Contains("'/nonsense' is no command", output, StringComparison.Ordinal);
         Assert.Contains("/temperature 'x'", error, StringComparison.Ordinal);
         JsonElement[] messages = [.. JsonDocument.Parse(File.ReadAllText(saved)).RootElement.EnumerateArray()];
         Assert.Equal(["system", "user", "assistant"], messages.Select(m => m.GetProperty("role").GetString()));
         Assert.Equal("Hello", messages[1].GetProperty("content").GetString());
+
+        // No template is guessed.
+        Assert.Contains("choose one with --chat-template: a file, or chatml, llama-2", Run("", "chat", ModelFolder).Error, StringComparison.Ordinal);
+        Assert.Contains("is neither a file nor one of chatml", Run("", "chat", ModelFolder, "--chat-template", "nothing").Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Generate_asks_through_the_template()
+    {
+        (int code, string output, string error) = Run("", "generate", ModelFolder, "Hello", "--chat", "--chat-template", "plain", "--max-tokens", "3", "--threads", "1", "--json");
+        Assert.True(code == 0, error);
+        Assert.Equal("User: Hello\nAssistant:", JsonDocument.Parse(output).RootElement.GetProperty("prompt").GetString());
     }
 
     [Fact]
@@ -96,6 +108,11 @@ public sealed class CommandTests : IDisposable
         Assert.Equal("<user>Hi\n<assistant>calm", output);
         Assert.Contains("accepted: a JSON list of messages", Run("3", "template", template, "--messages", "-").Error, StringComparison.Ordinal);
         Assert.Contains("has no chat template", Run("[]", "template", ModelFolder, "--messages", "-").Error, StringComparison.Ordinal);
+        JsonElement json = JsonDocument.Parse(Run("""[{"role": "user", "content": "Hi"}]""", "template", ModelFolder, "--messages", "-", "--chat-template", "plain", "--tokens", "--json").Output).RootElement;
+        Assert.Equal("User: Hi\n", json.GetProperty("text").GetString());
+        Assert.Equal("[[6,8]]", json.GetProperty("input").GetRawText());
+        Assert.Equal(json.GetProperty("ids").GetArrayLength(), json.GetProperty("mask").GetArrayLength());
+        Assert.Contains("templates: none; see --chat-template", Run("", "template", ModelFolder).Output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -14,7 +14,7 @@ internal static class BenchCommand
     public static Command Create() => new("bench", "Measure speed and memory beside what the machine allows. Example: tandem bench train --config 0 --profile")
     {
         Threads, Repetitions, Json, Markdown,
-        MatMul(), Attention(), Train(), Generate(), Startup(),
+        MatMul(), Attention(), Train(), Generate(), Tokenizer(), Startup(),
     };
 
     private static Command MatMul()
@@ -78,6 +78,26 @@ internal static class BenchCommand
         foreach (Option option in cache.All) command.Add(option);
         command.SetAction((parse, cancel) => Report(parse, (report, threads, repetitions) =>
             GenerateBench.Run(report, WeightTypes(parse.GetValue(types)!), cache.Read(parse), parse.GetValue(depth), threads, repetitions, parse.GetValue(profile), cancel)));
+        return command;
+    }
+
+    private static Command Tokenizer()
+    {
+        var tokenizers = new Option<string[]>("--tokenizer") { Description = "Files tokenizer.json", Required = true, AllowMultipleArgumentsPerToken = true };
+        Option<string[]> texts = List("--text", "Files of text", Array.Empty<string>());
+        Option<string[]> kinds = List("--kinds", "Generated texts: " + string.Join(", ", BenchTexts.Kinds), [.. BenchTexts.Kinds]);
+        var bytes = new Option<int>("--bytes") { Description = "Bytes of a generated text", DefaultValueFactory = _ => 1_000_000 };
+        var hostile = new Option<int>("--hostile") { Description = "Also encode so many spaces, letters a and NULs, each as one text; 0 is none" };
+        var command = new Command("tokenizer", "Encoding and decoding on one thread, batches on --threads") { tokenizers, texts, kinds, bytes, hostile };
+        command.SetAction((parse, cancel) => Report(parse, (report, threads, repetitions) =>
+        {
+            (string, string)[] all =
+            [
+                .. parse.GetValue(kinds)!.Select(k => (k, BenchTexts.Make(k, AtLeastOne("--bytes", parse.GetValue(bytes))))),
+                .. parse.GetValue(texts)!.Select(f => (Path.GetFileName(f), File.ReadAllText(f))),
+            ];
+            foreach (string path in parse.GetValue(tokenizers)!) TokenizerBench.Run(report, path, all, parse.GetValue(hostile), threads, repetitions, cancel);
+        }));
         return command;
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Tandem.Inference;
+using Tandem.Models;
 
 namespace Tandem.Cli.Commands;
 
@@ -11,6 +12,7 @@ internal static class ChatCommand
           /system TEXT       what stands before the conversation
           /temperature X     how freely answers are drawn; 0 takes the most likely token
           /seed N            the same seed gives the same answers
+          /regenerate        answer the last question once more, with the next seed
           /undo              take the last question and its answer back
           /reset             forget the conversation
           /save FILE         write the conversation (JSON)
@@ -21,34 +23,41 @@ internal static class ChatCommand
 
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Model directory (config.json, model.safetensors, tokenizer.json)" };
+        var model = new Argument<string>("model") { Description = "Model directory (config.json, model.safetensors, tokenizer.json), or a GGUF file" };
         var system = new Option<string>("--system") { Description = "Text before the conversation", DefaultValueFactory = _ => "" };
+        var flags = new ChatFlags();
         var sampling = new SamplingFlags(maxTokens: 512);
         var command = new Command("chat", """
-            Talk with a model. Lines that start with / are commands; /help lists them.
+            Talk with a model, through its chat template or one that you choose. Lines that start with / are commands; /help lists them.
 
-            Example:
+            Examples:
               tandem chat my-model --temperature 0.7 --system "Answers are short."
+              tandem chat tandem-demo/model --chat-template plain
             """)
         {
             model, system,
         };
+        flags.AddTo(command);
         sampling.AddTo(command);
         command.SetAction(parse =>
         {
-            using Generator generator = sampling.Load(parse, parse.GetValue(model)!);
+            string folder = parse.GetValue(model)!;
+            ModelTemplates templates = flags.Templates(parse, folder);
+            ChatFlags.Require(templates, folder);
+            using Generator generator = sampling.Load(parse, folder, templates);
             SamplingOptions options = sampling.Read(parse, generator.Defaults);
-            var history = new ChatHistory { System = parse.GetValue(system)! };
-            return new Session(generator, history, options with { Stop = [.. options.Stop, ChatHistory.NextTurn] }).Run();
+            return new Session(generator, templates, flags.Options(parse), options with { Stop = [.. options.Stop, .. flags.Stop(parse)] }, parse.GetValue(system)!).Run();
         });
         return command;
     }
 
     /// <summary>The loop of questions and answers.</summary>
-    private sealed class Session(Generator generator, ChatHistory history, SamplingOptions options)
+    private sealed class Session(Generator generator, ModelTemplates templates, ChatPromptOptions prompt, SamplingOptions options, string system)
     {
         private readonly Lock _gate = new();
         private SamplingOptions _options = options;
+        private string _system = system;
+        private Conversation _conversation = new();
         private CancellationTokenSource? _answer;
         private int _presses;
 
@@ -65,7 +74,7 @@ internal static class ChatCommand
                     line = line.Trim();
                     if (line == "/quit") return 0;
                     if (line.StartsWith('/')) Obey(line);
-                    else if (line.Length > 0) Answer(line);
+                    else if (line.Length > 0) Answer(_conversation.With(ChatMessage.Of("user", line)));
                 }
             }
             finally
@@ -74,21 +83,25 @@ internal static class ChatCommand
             }
         }
 
-        private void Answer(string question)
+        private Conversation WithSystem(Conversation conversation) =>
+            _system.Length == 0 ? conversation : conversation with { Messages = [ChatMessage.Of("system", _system), .. conversation.Messages] };
+
+        // The conversation ends with the question; it is kept only if there is an answer.
+        private void Answer(Conversation conversation)
         {
             var source = new CancellationTokenSource();
             lock (_gate) _answer = source;
             try
             {
                 bool started = false;
-                Completion answer = generator.Generate(history.Prompt(question), _options, Show, source.Token);
+                Completion answer = generator.Generate(ChatPrompt.Render(WithSystem(conversation), templates, prompt), _options, Show, source.Token);
                 Console.WriteLine();
                 if (answer.Error != null) Console.Error.WriteLine("error: " + answer.Error);
-                else history.Add(question, answer.Text);
+                else _conversation = conversation.With(ChatMessage.Of("assistant", answer.Text.Trim()));
 
                 void Show(string piece)
                 {
-                    // The format leaves a space before the answer.
+                    // Some formats leave white space before the answer.
                     if (!started) piece = piece.TrimStart();
                     started |= piece.Length > 0;
                     Console.Write(piece);
@@ -115,11 +128,12 @@ internal static class ChatCommand
                 switch (name)
                 {
                     case "/help": Console.WriteLine(Help); break;
-                    case "/reset": history.Reset(); break;
-                    case "/system": history.System = value; break;
-                    case "/undo": if (!history.Undo()) Console.WriteLine("there is nothing to take back"); break;
-                    case "/save": history.Save(Needed(value, "/save FILE")); break;
-                    case "/load": history.Load(Needed(value, "/load FILE")); Console.WriteLine($"{history.Count} turns"); break;
+                    case "/reset": _conversation = new Conversation(); break;
+                    case "/system": _system = value; break;
+                    case "/undo": _conversation = BeforeLast("user", "there is nothing to take back"); break;
+                    case "/regenerate": Regenerate(); break;
+                    case "/save": AtomicFile.WriteAllBytes(Needed(value, "/save FILE"), ConversationJson.Write(WithSystem(_conversation))); break;
+                    case "/load": Load(Needed(value, "/load FILE")); break;
                     case "/temperature": _options = Valid(_options with { Temperature = Number(value) }); break;
                     case "/seed": _options = _options with { Seed = ulong.TryParse(value, CultureInfo.InvariantCulture, out ulong seed) ? seed : throw new TandemException($"/seed '{value}', wanted a whole number from 0") }; break;
                     default: Console.WriteLine($"'{name}' is no command; there are:\n{Help}"); break;
@@ -129,6 +143,29 @@ internal static class ChatCommand
             {
                 Console.Error.WriteLine("error: " + e.Message);
             }
+        }
+
+        // What came before the last message of a role.
+        private Conversation BeforeLast(string role, string otherwise)
+        {
+            int last = _conversation.Messages.ToList().FindLastIndex(m => m.Role == role);
+            return last >= 0 ? _conversation with { Messages = [.. _conversation.Messages.Take(last)] } : throw new TandemException(otherwise);
+        }
+
+        private void Regenerate()
+        {
+            Conversation question = BeforeLast("assistant", "there is no answer to give again");
+            _options = _options with { Seed = _options.Seed + 1 };
+            Answer(question);
+        }
+
+        private void Load(string path)
+        {
+            Conversation loaded = ConversationJson.Load(path);
+            bool hasSystem = loaded.Messages is [{ Role: "system", Text: not null }, ..];
+            _system = hasSystem ? loaded.Messages[0].Text! : "";
+            _conversation = hasSystem ? loaded with { Messages = [.. loaded.Messages.Skip(1)] } : loaded;
+            Console.WriteLine($"{_conversation.Messages.Count(m => m.Role == "user")} turns");
         }
 
         private static string Needed(string value, string usage) => value.Length > 0 ? value : throw new TandemException($"wanted {usage}");

@@ -50,7 +50,7 @@ internal static class DataCommand
         return new TokenStoreOptions { Tokenizer = tokenizer, EndToken = endToken, JsonKey = key, Threads = threads };
     }
 
-    private static Tokenizer LoadTokenizer(string path) => TokenizerJson.Load(Directory.Exists(path) ? Path.Combine(path, TokenizerJson.FileName) : path);
+    private static Tokenizer LoadTokenizer(string path) => TokenizerFiles.Load(path);
 
     private static int Build(string output, string[] inputs, TokenStoreOptions options, bool json)
     {

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Tandem.Inference;
+using Tandem.Models;
 
 namespace Tandem.Cli.Commands;
 
@@ -12,14 +13,16 @@ internal static class GenerateCommand
 {
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Model directory (config.json, model.safetensors, tokenizer.json)" };
+        var model = new Argument<string>("model") { Description = "Model directory (config.json, model.safetensors, tokenizer.json), or a GGUF file" };
         var prompt = new Argument<string?>("prompt") { Description = "Text to continue; '-' or nothing with redirected input reads standard input", Arity = ArgumentArity.ZeroOrOne };
         var prompts = new Option<string?>("--prompts") { Description = "File of prompts: lines, or JSON lines with \"prompt\" if it ends in .jsonl; '-' is standard input" };
         var json = new Option<bool>("--json") { Description = "One JSON object a prompt: text, tokens, finish reason, times" };
         var logProbs = new Option<int?>("--logprobs") { Description = "With --json: log-probability of each token and of this many alternatives" };
         var promptLogProbs = new Option<bool>("--prompt-logprobs") { Description = "With --json: log-probability of each token of the prompt" };
         var parseSpecial = new Option<bool>("--parse-special") { Description = "Special tokens in prompts are tokens, not text" };
+        var chat = new Option<bool>("--chat") { Description = "Prompts are questions: each is put into the model's chat template" };
         var quiet = new Option<bool>("--quiet") { Description = "No rates on standard error" };
+        var flags = new ChatFlags();
         var sampling = new SamplingFlags(maxTokens: 128);
         var command = new Command("generate", """
             Continue a text, or many.
@@ -27,11 +30,13 @@ internal static class GenerateCommand
             Examples:
               tandem generate my-model "Once upon a time" --max-tokens 50 --temperature 0.7
               tandem generate my-model --prompts prompts.txt --json --logprobs 3 > answers.jsonl
+              tandem generate my-model --chat "How far is the moon?"
               cat letter.txt | tandem generate my-model --stop "Regards"
             """)
         {
-            model, prompt, prompts, json, logProbs, promptLogProbs, parseSpecial, quiet,
+            model, prompt, prompts, json, logProbs, promptLogProbs, parseSpecial, chat, quiet,
         };
+        flags.AddTo(command);
         sampling.AddTo(command);
         command.SetAction(parse =>
         {
@@ -40,15 +45,21 @@ internal static class GenerateCommand
             bool asJson = parse.GetValue(json);
             if (!asJson && (parse.GetValue(logProbs) != null || parse.GetValue(promptLogProbs))) throw new TandemException("--logprobs and --prompt-logprobs are shown with --json only");
             using var interrupt = new Interrupt();
-            using Generator generator = sampling.Load(parse, parse.GetValue(model)!);
-            if (parse.GetValue(parseSpecial)) generator.PromptSpecialTokens = Models.SpecialTokens.Parse;
+            string folder = parse.GetValue(model)!;
+            ModelTemplates? templates = parse.GetValue(chat) ? flags.Templates(parse, folder) : null;
+            if (templates != null) ChatFlags.Require(templates, folder);
+            using Generator generator = sampling.Load(parse, folder, templates);
+            if (parse.GetValue(parseSpecial)) generator.PromptSpecialTokens = SpecialTokens.Parse;
             SamplingOptions options = sampling.Read(parse, generator.Defaults) with { LogProbs = parse.GetValue(logProbs) ?? 0, PromptLogProbs = parse.GetValue(promptLogProbs) };
+            if (templates != null) options = options with { Stop = [.. options.Stop, .. flags.Stop(parse)] };
             text ??= file == null && Console.IsInputRedirected ? "-" : text ?? "";
             if (text == "-") text = Console.In.ReadToEnd();
             var clock = Stopwatch.StartNew();
+            IEnumerable<string> texts = file == null ? [text] : ReadPrompts(file);
+            Func<string, ChatPrompt>? ask = templates == null ? null : t => ChatPrompt.Render(new Conversation { Messages = [ChatMessage.Of("user", t)] }, templates, flags.Options(parse));
             (int tokens, bool failed) = file == null && !asJson
-                ? Stream(generator, text, options, interrupt.Token)
-                : Many(generator, file == null ? [text] : ReadPrompts(file), options, asJson, interrupt.Token);
+                ? Stream(generator, text, ask, options, interrupt.Token)
+                : Many(ask == null ? generator.CompleteAll(texts, options, interrupt.Token) : generator.CompleteAll(texts.Select(ask), options, interrupt.Token), asJson);
             if (!parse.GetValue(quiet))
             {
                 string rate = string.Create(CultureInfo.InvariantCulture, $"{tokens} tokens in {clock.Elapsed.TotalSeconds:F2} s, {tokens / clock.Elapsed.TotalSeconds:F1} tokens/s");
@@ -60,20 +71,27 @@ internal static class GenerateCommand
         return command;
     }
 
-    private static (int Tokens, bool Failed) Stream(Generator generator, string prompt, SamplingOptions options, CancellationToken cancel)
+    private static (int Tokens, bool Failed) Stream(Generator generator, string prompt, Func<string, ChatPrompt>? ask, SamplingOptions options, CancellationToken cancel)
     {
-        Console.Write(prompt);
-        Completion completion = generator.Generate(prompt, options, piece => { Console.Write(piece); Console.Out.Flush(); }, cancel);
+        // Of a question only the answer is shown; a continuation stands behind its beginning.
+        if (ask == null) Console.Write(prompt);
+        Completion completion = ask == null ? generator.Generate(prompt, options, Show, cancel) : generator.Generate(ask(prompt), options, Show, cancel);
         Console.WriteLine();
         if (completion.Error != null) Console.Error.WriteLine(completion.Error);
         return (completion.Tokens.Count, completion.Error != null);
+
+        static void Show(string piece)
+        {
+            Console.Write(piece);
+            Console.Out.Flush();
+        }
     }
 
-    private static (int Tokens, bool Failed) Many(Generator generator, IEnumerable<string> prompts, SamplingOptions options, bool json, CancellationToken cancel)
+    private static (int Tokens, bool Failed) Many(IEnumerable<Completion> completions, bool json)
     {
         int tokens = 0, index = 0;
         bool failed = false;
-        foreach (Completion completion in generator.CompleteAll(prompts, options, cancel))
+        foreach (Completion completion in completions)
         {
             tokens += completion.Tokens.Count;
             if (completion.Error != null)

@@ -15,7 +15,7 @@ internal static class TokenizeCommand
 
     public static Command Create()
     {
-        var model = new Argument<string>("model") { Description = "Model directory or tokenizer.json" };
+        var model = new Argument<string>("model") { Description = "Model directory, tokenizer.json, GGUF file, SentencePiece model or tiktoken rank file" };
         var text = new Argument<string>("text") { Description = "Text; '-' reads standard input" };
         var json = new Option<bool>("--json") { Description = "Tokens as JSON, offsets in bytes" };
         var addSpecial = new Option<bool>("--add-special") { Description = "With the special tokens that the tokenizer puts around a text" };
@@ -33,7 +33,7 @@ internal static class TokenizeCommand
         command.SetAction(parse =>
         {
             string path = parse.GetValue(model)!, input = parse.GetValue(text)!;
-            Tokenizer tokenizer = TokenizerJson.Load(Directory.Exists(path) ? Path.Combine(path, TokenizerJson.FileName) : path);
+            Tokenizer tokenizer = TokenizerFiles.Load(path);
             if (input == "-") input = Console.In.ReadToEnd();
             TokenEncoding encoding = tokenizer.EncodeWithOffsets(input, null, parse.GetValue(addSpecial), parse.GetValue(parseSpecial) ? SpecialTokens.Parse : SpecialTokens.AsText);
             Console.WriteLine(parse.GetValue(json) ? Json(tokenizer, encoding) : Table(tokenizer, encoding, colours: !Console.IsOutputRedirected));

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Tandem;
@@ -17,9 +16,12 @@ internal static class AffineSearch
     private const int Turns = 3;
 
     // Parts of the values' range that the codes' range covers; values outside are cut off.
-    private static ReadOnlySpan<float> Coarse => [1.1f, 1.04f, 1, 0.96f, 0.92f, 0.88f, 0.84f, 0.8f, 0.76f, 0.71f, 0.66f, 0.6f];
+    private static ReadOnlySpan<float> Coarse => [1.04f, 0.94f, 0.84f, 0.74f, 0.64f];
 
-    private static ReadOnlySpan<float> Fine => [1.03f, 1.01f, 1, 0.99f, 0.98f, 0.97f, 0.96f, 0.95f, 0.935f, 0.92f, 0.9f, 0.88f, 0.85f];
+    // For blocks whose own scale and offset are stored as they are, not as multiples of others.
+    private static ReadOnlySpan<float> Finest => [1.03f, 1.01f, 1, 0.99f, 0.98f, 0.97f, 0.96f, 0.95f, 0.935f, 0.92f, 0.9f, 0.88f, 0.85f];
+
+    private static ReadOnlySpan<float> Fine => [1.01f, 0.99f, 0.965f, 0.935f, 0.9f];
 
     /// <summary>The best scale and offset found. Lengths are multiples of 8.</summary>
     /// <param name="values">The values.</param>
@@ -33,21 +35,22 @@ internal static class AffineSearch
         if (!signed) low = MathF.Min(low, 0);
         if (high - low < Smallest) return new Affine(0, low);
         var best = new Affine((high - low) / top, low);
-        float least = Error(values, weights, top, best);
-        foreach (float part in top < 8 ? Coarse : Fine)
+        double gain = double.NegativeInfinity;
+        AffineSums constant = Constants(values, weights);
+        foreach (float part in signed ? Finest : top < 8 ? Coarse : Fine)
         {
-            // What is cut off is cut off at the end where more is left over: in the middle, or all above.
+            // What the range does not cover is cut off above, below, or half and half.
             float width = (high - low) * part;
-            Try(values, weights, top, signed, new Affine(width / top, low + ((high - low - width) / 2)), ref best, ref least);
-            Try(values, weights, top, signed, new Affine(width / top, low), ref best, ref least);
-            Try(values, weights, top, signed, new Affine(width / top, high - width), ref best, ref least);
+            Try(values, weights, top, signed, constant, new Affine(width / top, low + ((high - low - width) / 2)), ref best, ref gain);
+            Try(values, weights, top, signed, constant, new Affine(width / top, low), ref best, ref gain);
+            Try(values, weights, top, signed, constant, new Affine(width / top, high - width), ref best, ref gain);
         }
 
-        for (int turn = 0; turn < Turns && best.Scale != 0; turn++)
+        for (int turn = 0; turn < Turns; turn++)
         {
-            float before = least;
-            Try(values, weights, top, signed, best, ref best, ref least);
-            if (least == before) break;
+            double before = gain;
+            Try(values, weights, top, signed, constant, best, ref best, ref gain);
+            if (gain == before) break;
         }
 
         return best;
@@ -68,22 +71,37 @@ internal static class AffineSearch
     }
 
     /// <summary>Sums over the elements, for codes at a given scale and offset.</summary>
-    public static AffineSums Sums(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, int top, Affine at)
+    public static AffineSums Sums(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, int top, Affine at) =>
+        AddCodes(values, weights, top, at, Constants(values, weights));
+
+    // The sums in which codes do not occur.
+    private static AffineSums Constants(ReadOnlySpan<float> values, ReadOnlySpan<float> weights)
     {
-        Vector256<float> w = default, wq = default, wqq = default, wx = default, wxq = default;
+        Vector256<float> w = default, wx = default;
+        for (int i = 0; i < values.Length; i += 8)
+        {
+            Vector256<float> weight = Vector256.Create(weights.Slice(i, 8));
+            w += weight;
+            wx += weight * Vector256.Create(values.Slice(i, 8));
+        }
+
+        return new AffineSums(Vector256.Sum(w), 0, 0, Vector256.Sum(wx), 0);
+    }
+
+    private static AffineSums AddCodes(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, int top, Affine at, AffineSums constant)
+    {
+        Vector256<float> wq = default, wqq = default, wxq = default;
         Vector256<float> offset = Vector256.Create(at.Offset), inverse = Vector256.Create(at.Scale == 0 ? 0 : 1 / at.Scale);
         for (int i = 0; i < values.Length; i += 8)
         {
             Vector256<float> weight = Vector256.Create(weights.Slice(i, 8)), x = Vector256.Create(values.Slice(i, 8));
             Vector256<float> code = Integers.Nearest((x - offset) * inverse, 0, top), weighted = weight * code;
-            w += weight;
-            wx += weight * x;
             wq += weighted;
             wqq += weighted * code;
             wxq += weighted * x;
         }
 
-        return new AffineSums(Vector256.Sum(w), Vector256.Sum(wq), Vector256.Sum(wqq), Vector256.Sum(wx), Vector256.Sum(wxq));
+        return constant with { WQ = Vector256.Sum(wq), WQQ = Vector256.Sum(wqq), WXQ = Vector256.Sum(wxq) };
     }
 
     /// <summary>The codes nearest to the values.</summary>
@@ -97,13 +115,12 @@ internal static class AffineSearch
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Try(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, int top, bool signed, Affine at, ref Affine best, ref float least)
+    private static void Try(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> weights, int top, bool signed, AffineSums constant, Affine at, ref Affine best, ref double gain)
     {
-        Affine fitted = Sums(values, weights, top, at).Fit(signed);
-        if (!(fitted.Scale > 0)) return;
-        float error = Error(values, weights, top, fitted);
-        if (error < least) (best, least) = (fitted, error);
+        AffineSums sums = AddCodes(values, weights, top, at, constant);
+        Affine fitted = sums.Fit(signed);
+        if (fitted.Scale > 0 && sums.Gain(fitted) is var here && here > gain) (best, gain) = (fitted, here);
     }
 }
 
@@ -116,5 +133,12 @@ internal readonly record struct AffineSums(float W, float WQ, float WQQ, float W
         float determinant = (W * WQQ) - (WQ * WQ);
         float scale = ((W * WXQ) - (WX * WQ)) / determinant, offset = ((WQQ * WX) - (WQ * WXQ)) / determinant;
         return signed || !(offset > 0) ? new Affine(scale, offset) : new Affine(WXQ / WQQ, 0);
+    }
+
+    /// <summary>By how much the error at some scale and offset is less than the values' own square.</summary>
+    public double Gain(Affine at)
+    {
+        double scale = at.Scale, offset = at.Offset;
+        return (2 * ((scale * WXQ) + (offset * WX))) - (scale * scale * WQQ) - (2 * scale * offset * WQ) - (offset * offset * W);
     }
 }

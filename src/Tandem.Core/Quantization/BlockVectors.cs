@@ -35,7 +35,7 @@ internal static class BlockVectors
     public static Vector128<byte> SpreadBits(int bits, byte value)
     {
         Vector128<byte> mask = Vector128.Create(1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128);
-        Vector128<byte> bytes = Vector128.Create(Vector64.Create((byte)bits), Vector64.Create((byte)(bits >> 8)));
+        Vector128<byte> bytes = Vector128.Shuffle(Vector128.CreateScalar((ushort)bits).AsByte(), Vector128.Create((byte)0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
         return Vector128.Equals(bytes & mask, mask) & Vector128.Create(value);
     }
 
@@ -59,23 +59,23 @@ internal static class BlockVectors
         ((high * s) + o).CopyTo(to[8..]);
     }
 
-    /// <summary>to[i] = scale * codes[i] for eight codes.</summary>
+    /// <summary>to[i] = scale * codes[i] for the lower eight codes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Scale8(Vector64<sbyte> codes, float scale, Span<float> to)
-    {
-        Vector128<short> wide = Vector128.WidenLower(codes.ToVector128Unsafe());
-        Vector256<int> ints = Vector256.Create(Vector128.WidenLower(wide), Vector128.WidenUpper(wide));
-        (Vector256.ConvertToSingle(ints) * Vector256.Create(scale)).CopyTo(to);
-    }
+    public static void Scale8(Vector128<sbyte> codes, float scale, Span<float> to) =>
+        (Floats8(codes) * Vector256.Create(scale)).CopyTo(to);
 
-    /// <summary>Eight codes, each negated where its bit of <paramref name="signs"/> (lowest first) is 1.</summary>
+    /// <summary>The lower eight codes, each negated where its bit of <paramref name="signs"/> (lowest first) is 1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector64<sbyte> Negate(Vector64<sbyte> codes, int signs)
+    public static Vector128<sbyte> Negate(Vector128<sbyte> codes, int signs)
     {
-        Vector64<byte> mask = Vector64.Create(1, 2, 4, 8, 16, 32, 64, 128);
-        Vector64<sbyte> negative = Vector64.Equals(Vector64.Create((byte)signs) & mask, mask).AsSByte();
+        Vector128<byte> mask = Vector128.Create(1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128);
+        Vector128<sbyte> negative = Vector128.Equals(Vector128.Create((byte)signs) & mask, mask).AsSByte();
         return (codes ^ negative) - negative;
     }
+
+    /// <summary>Eight small integers as floats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Floats8(Vector128<sbyte> codes) => Vector256.ConvertToSingle(Widen(Vector128.WidenLower(codes)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector256<float> Low, Vector256<float> High) Floats(Vector128<sbyte> codes)

@@ -10,7 +10,7 @@ namespace Tandem;
 public static class Blocks
 {
     // How much of an element's weight does not depend on its importance. An importance is an estimate from some text, often of zero; an error where it saw nothing still counts.
-    private const float EqualShare = 0.2f;
+    private const float EqualShare = 0.25f;
 
     private const float LargestBFloat16 = 3.3895314e38f;
 
@@ -20,14 +20,14 @@ public static class Blocks
 
     private delegate void Encoder(ReadOnlySpan<float> values, ReadOnlySpan<float> weights, Span<byte> blocks);
 
-    /// <summary>Whether this class reads and writes the type: any of blocks, and F32, F16 and BF16.</summary>
+    /// <summary>Whether this class reads and writes the type: every type of blocks that files have, and F32, F16 and BF16.</summary>
     public static bool Has(DType type) => Codecs[(int)type] != null;
 
     /// <summary>Whether blocks of the type are only written with an importance: with so few bits, errors must go where they cost least.</summary>
     public static bool NeedsImportance(DType type) => Find(type).NeedsImportance;
 
     /// <summary>The values of whole blocks.</summary>
-    /// <param name="type">Their type: any of blocks, or F32, F16, BF16.</param>
+    /// <param name="type">Their type, one that <see cref="Has"/> knows.</param>
     /// <param name="blocks">The blocks' bytes.</param>
     /// <param name="values">Where the values go: exactly as many as the blocks have.</param>
     /// <exception cref="ArgumentException">The type is another one, or the sizes do not fit each other.</exception>
@@ -46,7 +46,7 @@ public static class Blocks
     /// <param name="values">Whole blocks; with an importance, whole rows.</param>
     /// <param name="importance">For each column of a row, what the square of an error there counts: for weights, the mean square of the activation they meet. Empty if not known.</param>
     /// <param name="blocks">Where the bytes go: exactly as many as the blocks have.</param>
-    /// <exception cref="ArgumentException">The type is none of blocks, or sizes do not fit each other.</exception>
+    /// <exception cref="ArgumentException">The type is another one, or sizes do not fit each other.</exception>
     /// <exception cref="TandemException">A value is not finite or too large for the type, an importance is not finite or negative, or the type needs an importance and there is none.</exception>
     public static void Encode(DType type, ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> blocks)
     {
@@ -131,7 +131,7 @@ public static class Blocks
             TCodec.Encode(values.Slice(at, elements), weights.IsEmpty ? [] : weights.Slice(at, elements), blocks.Slice(to, bytes));
     }
 
-    private static Codec Find(DType type) => Codecs[(int)type] ?? throw new ArgumentException($"{type.Name()} is neither a type of blocks nor f32, f16 or bf16");
+    private static Codec Find(DType type) => Codecs[(int)type] ?? throw new ArgumentException($"{type.Name()} is not among the types of blocks that files have, nor f32, f16 or bf16");
 
     private static void RequireSizes(DType type, int bytes, int elements)
     {

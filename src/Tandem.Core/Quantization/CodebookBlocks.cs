@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Numerics;
 
 namespace Tandem;
@@ -39,14 +38,19 @@ internal sealed class CodebookChoice
 /// <summary>
 /// The encoder of IQ types. Every sub-block's cost is found at a row of scales, with the best point of all for each group at each; from these costs follows the block's scale whose
 /// odd multiples cost least; then points are chosen at the multiples themselves, the block's scale is fitted to them by least squares, and points are chosen once more.
-/// Exhaustive in points, and in scales as fine as the row.
+/// Exhaustive in points; scales are as fine as their 4 or 3 bits allow.
 /// </summary>
 internal sealed class CodebookBlocks
 {
     // The row of scales: the sub-block's root mean square over that of all points, times these.
-    private const int Steps = 16;
+    private const int Steps = 12;
     private const float Lowest = 0.5f;
-    private const float Ratio = 1.09f;
+    private const float Ratio = 1.19f;
+
+    private static readonly float LogRatio = Log(Ratio);
+
+    // Logarithms of the odd numbers that block scales are multiplied by.
+    private static readonly float[] LogOdd = [.. Enumerable.Range(0, 16).Select(scale => Log((2 * scale) + 1))];
 
     // How far the largest sub-block's scale may lie from the largest multiple.
     private const int Stretches = 28;
@@ -56,10 +60,10 @@ internal sealed class CodebookBlocks
     [ThreadStatic]
     private static CodebookBlocks? _instance;
 
-    private readonly float[] _a = new float[4096], _b = new float[4096];
-    private readonly float[] _magnitudes = new float[256], _costs = new float[16 * Steps], _first = new float[16];
-    private readonly float[] _least = new float[16];
-    private readonly int[] _trial = new int[8 * 3];
+    // A and B of PointTable for every group and table of the block: at most 32 groups of 4,096 points.
+    private readonly float[] _a = new float[32 * 4096], _b = new float[32 * 4096];
+    private readonly float[] _magnitudes = new float[256], _costs = new float[16 * Steps], _first = new float[16], _logFirst = new float[16];
+    private readonly int[] _trial = new int[8];
     private CodebookChoice _best = new(), _next = new();
 
     /// <summary>Chooses scales, points and signs for 256 values. The result is valid until the thread's next call.</summary>
@@ -77,10 +81,11 @@ internal sealed class CodebookBlocks
             return _best;
         }
 
-        ChoosePoints(format, weights, d, _best);
+        for (int sub = 0; sub < format.SubBlocks; sub++) _next.Scales[sub] = NearestScale(format, sub, d);
+        ChoosePoints(format, d, _next.Scales, reach: 1, _best);
         float fitted = SymmetricBlocks.Round(d * LeastSquares(format, weights, _best));
-        if (fitted == 0) return _best;
-        ChoosePoints(format, weights, fitted, _next);
+        if (fitted == 0 || fitted == d) return _best;
+        ChoosePoints(format, fitted, _best.Scales, reach: 0, _next);
         if (_next.Cost < _best.Cost) (_best, _next) = (_next, _best);
         return _best;
     }
@@ -129,20 +134,30 @@ internal sealed class CodebookBlocks
         }
 
         _first[sub] = Lowest * (float)Math.Sqrt(square / total) / format.Tables[0].RootMeanSquare;
+        if (_first[sub] > 0) _logFirst[sub] = Log(_first[sub]);
         scales[0] = _first[sub];
         for (int i = 1; i < Steps; i++) scales[i] = scales[i - 1] * Ratio;
         costs.Fill(float.PositiveInfinity);
-        foreach (PointTable table in format.Tables)
+        for (int which = 0; which < format.Tables.Length; which++)
         {
+            PointTable table = format.Tables[which];
             here.Clear();
             for (int at = 0; at < x.Length; at += table.Dim)
             {
-                table.Prepare(x.Slice(at, table.Dim), w.Slice(at, table.Dim), _a, _b);
-                table.AddCosts(_a, _b, scales, here);
+                Range place = Place(format, (sub * format.SubBlock + at) / table.Dim, which);
+                table.Prepare(x.Slice(at, table.Dim), w.Slice(at, table.Dim), _a.AsSpan(place), _b.AsSpan(place));
+                table.AddCosts(_a.AsSpan(place), _b.AsSpan(place), scales, here);
             }
 
             for (int i = 0; i < Steps; i++) costs[i] = MathF.Min(costs[i], here[i]);
         }
+    }
+
+    // Where a group's A and B for a table are.
+    private static Range Place(CodebookFormat format, int group, int which)
+    {
+        int count = format.Tables[which].Count, start = ((group * format.Tables.Length) + which) * count;
+        return start..(start + count);
     }
 
     // The block's scale times the unit: of a row of candidates around the largest sub-block's best scale, the one whose odd multiples cost least by the costs that are known.
@@ -153,86 +168,78 @@ internal sealed class CodebookBlocks
         for (int sub = 0; sub < wanted.Length; sub++)
         {
             ReadOnlySpan<float> costs = _costs.AsSpan(sub * Steps, Steps);
-            int best = 0;
+            float scale = _first[sub], least = costs[0];
+            wanted[sub] = scale;
             for (int i = 1; i < Steps; i++)
             {
-                if (costs[i] < costs[best]) best = i;
+                scale *= Ratio;
+                if (costs[i] < least) (least, wanted[sub]) = (costs[i], scale);
             }
 
-            wanted[sub] = _first[sub] * MathF.Pow(Ratio, best);
             largest = MathF.Max(largest, wanted[sub]);
         }
 
         float unit = largest / ((2 * format.ScaleCount) - 1) * LeastStretch, chosen = 0;
-        double least = double.PositiveInfinity;
+        double smallest = double.PositiveInfinity;
         for (int i = 0; i < Stretches && unit > 0; i++, unit *= StretchRatio)
         {
             double total = 0;
+            float log = Log(unit);
             for (int sub = 0; sub < wanted.Length; sub++)
             {
                 int below = Math.Clamp((int)((wanted[sub] / unit - 1) / 2), 0, format.ScaleCount - 1), above = Math.Min(below + 1, format.ScaleCount - 1);
-                total += MathF.Min(CostAt(sub, unit * ((2 * below) + 1)), CostAt(sub, unit * ((2 * above) + 1)));
+                total += MathF.Min(CostAt(sub, unit, log, below), CostAt(sub, unit, log, above));
             }
 
-            if (total < least) (least, chosen) = (total, unit);
+            if (total < smallest) (smallest, chosen) = (total, unit);
         }
 
         return chosen;
     }
 
-    // Between known scales linear; below them towards 0, where nothing is gained; above them as if no point but the last scale's were left.
-    private float CostAt(int sub, float scale)
+    // Costs are smooth over the scale's logarithm: between known ones a parabola through the nearest three. Below them linear in the
+    // scale, towards 0, where nothing is gained; above them growing.
+    private float CostAt(int sub, float unit, float logUnit, int scale)
     {
         ReadOnlySpan<float> costs = _costs.AsSpan(sub * Steps, Steps);
         float first = _first[sub];
         if (first == 0) return 0;
-        if (scale <= first) return costs[0] * scale / first;
-        float place = MathF.Log(scale / first) * (1 / 0.0861777f);
-        int step = (int)place;
-        if (step >= Steps - 1)
-        {
-            float last = first * MathF.Pow(Ratio, Steps - 1), beyond = (scale - last) / last;
-            return costs[^1] + (MathF.Abs(costs[^1]) * beyond * (1 + beyond));
-        }
-
-        return costs[step] + ((costs[step + 1] - costs[step]) * (place - step));
+        float place = (logUnit + LogOdd[scale] - _logFirst[sub]) / LogRatio;
+        if (place <= 0) return costs[0] * unit * ((2 * scale) + 1) / first;
+        if (place > Steps - 1) return costs[^1] + (MathF.Abs(costs[^1]) * (place - (Steps - 1)));
+        int middle = Math.Clamp((int)(place + 0.5f), 1, Steps - 2);
+        float t = place - middle, slope = (costs[middle + 1] - costs[middle - 1]) / 2, bend = ((costs[middle + 1] + costs[middle - 1]) / 2) - costs[middle];
+        return costs[middle] + (t * (slope + (t * bend)));
     }
 
-    // The best multiple and its points for each sub-block.
-    private void ChoosePoints(CodebookFormat format, ReadOnlySpan<float> weights, float d, CodebookChoice choice)
+    // The best points for each sub-block at multiples of a block's scale: given ones, or up to reach beside them.
+    private void ChoosePoints(CodebookFormat format, float d, ReadOnlySpan<int> near, int reach, CodebookChoice choice)
     {
         choice.D = d;
         choice.Cost = 0;
         int groups = format.SubBlock / format.Dim;
-        Span<float> costs = stackalloc float[3];
         for (int sub = 0; sub < format.SubBlocks; sub++)
         {
-            int middle = Math.Clamp(NearestScale(format, sub, d), 1, format.ScaleCount - 2), offset = sub * format.SubBlock;
             float least = float.PositiveInfinity;
+            int lowest = Math.Max(0, near[sub] - reach), highest = Math.Min(format.ScaleCount - 1, near[sub] + reach);
             for (int which = 0; which < format.Tables.Length; which++)
             {
-                PointTable table = format.Tables[which];
-                costs.Clear();
-                for (int group = 0; group < groups; group++)
+                for (int scale = lowest; scale <= highest; scale++)
                 {
-                    int at = offset + (group * table.Dim);
-                    table.Prepare(_magnitudes.AsSpan(at, table.Dim), weights.Slice(at, table.Dim), _a, _b);
-                    for (int i = 0; i < 3; i++)
+                    float total = 0;
+                    for (int group = 0; group < groups; group++)
                     {
-                        _trial[(8 * i) + group] = table.Best(_a, _b, d * format.Unit * ((2 * (middle + i)) - 1), out float cost);
-                        costs[i] += cost;
+                        Range place = Place(format, (sub * groups) + group, which);
+                        _trial[group] = format.Tables[which].Best(_a.AsSpan(place), _b.AsSpan(place), d * format.Unit * ((2 * scale) + 1), out float cost);
+                        total += cost;
                     }
-                }
 
-                for (int i = 0; i < 3; i++)
-                {
-                    if (!(costs[i] < least)) continue;
-                    (least, choice.Scales[sub], choice.Tables[sub]) = (costs[i], middle + i - 1, which);
-                    _trial.AsSpan(8 * i, groups).CopyTo(choice.Numbers.AsSpan(sub * groups));
+                    if (!(total < least)) continue;
+                    (least, choice.Scales[sub], choice.Tables[sub]) = (total, scale, which);
+                    _trial.AsSpan(0, groups).CopyTo(choice.Numbers.AsSpan(sub * groups));
                 }
             }
 
-            Debug.Assert(float.IsFinite(least));
             choice.Cost += least;
         }
     }
@@ -241,10 +248,10 @@ internal sealed class CodebookBlocks
     private int NearestScale(CodebookFormat format, int sub, float d)
     {
         int best = 0;
-        float least = float.PositiveInfinity;
+        float least = float.PositiveInfinity, unit = d * format.Unit, log = Log(unit);
         for (int scale = 0; scale < format.ScaleCount; scale++)
         {
-            float cost = CostAt(sub, d * format.Unit * ((2 * scale) + 1));
+            float cost = CostAt(sub, unit, log, scale);
             if (cost < least) (least, best) = (cost, scale);
         }
 
@@ -266,4 +273,6 @@ internal sealed class CodebookBlocks
 
         return square > 0 ? (float)(cross / square) : 0;
     }
+
+    private static float Log(float value) => (float)PortableMath.Log(value);
 }

@@ -90,10 +90,6 @@ internal readonly struct IQ1_MCodec : IBlockCodec
 internal static class TernaryPoints
 {
     /// <summary>to[i] = scale * (point[i] + shift).</summary>
-    public static void Write(int number, float scale, float shift, Span<float> to)
-    {
-        Vector128<short> wide = Vector128.WidenLower(IQ.Point(Codebook.IQ1.Values, number).ToVector128Unsafe());
-        Vector256<int> ints = Vector256.Create(Vector128.WidenLower(wide), Vector128.WidenUpper(wide));
-        ((Vector256.ConvertToSingle(ints) + Vector256.Create(shift)) * Vector256.Create(scale)).CopyTo(to);
-    }
+    public static void Write(int number, float scale, float shift, Span<float> to) =>
+        ((BlockVectors.Floats8(IQ.Point(Codebook.IQ1.Values, number)) + Vector256.Create(shift)) * Vector256.Create(scale)).CopyTo(to);
 }

@@ -22,7 +22,7 @@ internal readonly struct IQ3_XXSCodec : IBlockCodec
             for (int i = 0; i < 4; i++)
             {
                 int at = 2 + (8 * sub) + (2 * i);
-                Vector64<sbyte> pair = IQ.Pair(points, block[at], block[at + 1]);
+                Vector128<sbyte> pair = IQ.Pair(points, block[at], block[at + 1]);
                 BlockVectors.Scale8(BlockVectors.Negate(pair, IQ.Even((int)(word >> (7 * i)))), scale, values[((32 * sub) + (8 * i))..]);
             }
         }
@@ -56,7 +56,7 @@ internal readonly struct IQ3_SCodec : IBlockCodec
             for (int i = 0; i < 4; i++)
             {
                 int at = 2 + (8 * sub) + (2 * i);
-                Vector64<sbyte> pair = IQ.Pair(points, block[at] | ((high >> (2 * i) & 1) << 8), block[at + 1] | ((high >> ((2 * i) + 1) & 1) << 8));
+                Vector128<sbyte> pair = IQ.Pair(points, block[at] | ((high >> (2 * i) & 1) << 8), block[at + 1] | ((high >> ((2 * i) + 1) & 1) << 8));
                 BlockVectors.Scale8(BlockVectors.Negate(pair, block[74 + (4 * sub) + i]), scale, values[((32 * sub) + (8 * i))..]);
             }
         }
@@ -76,31 +76,4 @@ internal readonly struct IQ3_SCodec : IBlockCodec
         choice.Signs.CopyTo(block[74..]);
         for (int sub = 0; sub < 8; sub++) block[106 + (sub / 2)] |= (byte)(choice.Scales[sub] << (sub % 2 * 4));
     }
-}
-
-/// <summary>What IQ types share when they are read.</summary>
-internal static class IQ
-{
-    /// <summary>Eight signs from the seven that are stored: the eighth makes the number of negative ones even.</summary>
-    public static int Even(int seven)
-    {
-        seven &= 127;
-        return seven | ((System.Numerics.BitOperations.PopCount((uint)seven) & 1) << 7);
-    }
-
-    /// <summary>The word of a sub-block of 32 with its scale and four times seven signs.</summary>
-    public static uint Word(CodebookChoice choice, int sub)
-    {
-        uint word = (uint)choice.Scales[sub] << 28;
-        for (int i = 0; i < 4; i++) word |= (uint)(choice.Signs[(4 * sub) + i] & 127) << (7 * i);
-        return word;
-    }
-
-    /// <summary>The eight values of a point.</summary>
-    public static Vector64<sbyte> Point(ReadOnlySpan<sbyte> points, int number) => Vector64.Create(points.Slice(8 * number, 8));
-
-    /// <summary>The values of two points of four.</summary>
-    public static Vector64<sbyte> Pair(ReadOnlySpan<sbyte> points, int first, int second) => Vector64.Create(
-        BinaryPrimitives.ReadInt32LittleEndian(System.Runtime.InteropServices.MemoryMarshal.AsBytes(points.Slice(4 * first, 4))),
-        BinaryPrimitives.ReadInt32LittleEndian(System.Runtime.InteropServices.MemoryMarshal.AsBytes(points.Slice(4 * second, 4)))).AsSByte();
 }

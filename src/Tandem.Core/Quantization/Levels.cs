@@ -24,6 +24,7 @@ internal readonly struct Levels3 : ILevels
     public static ReadOnlySpan<float> Anchors =>
         [-5.2f, -4.9f, -4.6f, -4.4f, -4.2f, -4, -3.8f, -3.6f, -3.4f, -3.2f, -3, -2.7f, -2.4f, 4.4f, 4.1f, 3.8f, 3.5f, 3.3f, 3.1f, 2.9f, 2.7f, 2.4f];
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Nearest(Vector256<float> values) => Integers.Nearest(values, -4, 3);
 
     public static byte Code(float level) => (byte)(level + 4);
@@ -35,6 +36,7 @@ internal readonly struct Levels4 : ILevels
     public static ReadOnlySpan<float> Anchors =>
         [-9.4f, -9, -8.7f, -8.4f, -8.2f, -8, -7.8f, -7.6f, -7.4f, -7.2f, -7, -6.7f, 8.2f, 7.8f, 7.5f, 7.2f, 7, 6.8f, 6.5f];
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Nearest(Vector256<float> values) => Integers.Nearest(values, -8, 7);
 
     public static byte Code(float level) => (byte)(level + 8);
@@ -46,6 +48,7 @@ internal readonly struct Levels5 : ILevels
     public static ReadOnlySpan<float> Anchors =>
         [-17.4f, -17, -16.6f, -16.3f, -16, -15.7f, -15.4f, -15, -14.6f, 16, 15.6f, 15.3f, 15, 14.7f, 14.3f];
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Nearest(Vector256<float> values) => Integers.Nearest(values, -16, 15);
 
     public static byte Code(float level) => (byte)(level + 16);
@@ -57,6 +60,7 @@ internal readonly struct Levels6 : ILevels
     public static ReadOnlySpan<float> Anchors =>
         [-33, -32.6f, -32.3f, -32, -31.7f, -31.4f, -31, -30.6f, -30.2f, -29.7f, -29.2f, 32, 31.6f, 31.3f, 31, 30.7f, 30.3f, 29.9f];
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Nearest(Vector256<float> values) => Integers.Nearest(values, -32, 31);
 
     public static byte Code(float level) => (byte)(level + 32);
@@ -75,6 +79,7 @@ internal readonly struct UnevenLevels : ILevels
     public static Vector128<sbyte> Lookup(Vector128<byte> codes) => Vector128.Shuffle(Vector128.Create(Values), codes.AsSByte());
 
     // The sum of the steps whose middles lie below the value.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Nearest(Vector256<float> values)
     {
         Vector256<float> level = Vector256.Create(-127f);
@@ -96,6 +101,7 @@ internal readonly struct Float4Levels : ILevels
 {
     public static ReadOnlySpan<float> Anchors => [];
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Nearest(Vector256<float> values)
     {
         Vector256<float> magnitude = Vector256.Abs(values);
@@ -117,5 +123,5 @@ internal static class Integers
     /// <summary>The nearest integers of the range.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Nearest(Vector256<float> values, float lowest, float highest) =>
-        Vector256.Min(Vector256.Max(Vector256.Round(values), Vector256.Create(lowest)), Vector256.Create(highest));
+        Vector256.MinNative(Vector256.MaxNative(Vector256.Round(values), Vector256.Create(lowest)), Vector256.Create(highest));
 }

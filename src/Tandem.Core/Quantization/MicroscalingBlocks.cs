@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.Intrinsics;
 
 namespace Tandem;
@@ -69,8 +70,8 @@ internal readonly struct NVFP4Codec : IBlockCodec
     {
         for (int sub = 0; sub < 4; sub++)
         {
-            Vector64<byte> bytes = Vector64.Create(block.Slice(4 + (8 * sub), 8));
-            Vector128<byte> codes = Vector128.Create(bytes & Vector64.Create((byte)15), bytes >>> 4);
+            ulong bytes = BinaryPrimitives.ReadUInt64LittleEndian(block[(4 + (8 * sub))..]);
+            Vector128<byte> codes = BlockVectors.LowNibbles(Vector128.Create(bytes, bytes >> 4).AsByte());
             BlockVectors.Scale16(Float4.Lookup(codes), Scale(block[sub]), values[(16 * sub)..]);
         }
     }

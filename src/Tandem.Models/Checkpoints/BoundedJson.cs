@@ -12,24 +12,7 @@ internal static class BoundedJson
 
     /// <summary>Reads a JSON file whose top is an object.</summary>
     /// <exception cref="TandemException">It is missing, too large or not such JSON.</exception>
-    public static JsonDocument ReadFile(string path, int maxBytes)
-    {
-        byte[] bytes;
-        try
-        {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 0);
-            if (stream.Length > maxBytes)
-                throw new TandemException($"'{path}': {stream.Length} bytes; accepted: up to {maxBytes}");
-            bytes = new byte[stream.Length];
-            stream.ReadExactly(bytes);
-        }
-        catch (Exception e) when (FileErrors.IsFileError(e))
-        {
-            throw FileErrors.Wrap("cannot read", path, e);
-        }
-
-        return Parse(bytes, $"'{path}'");
-    }
+    public static JsonDocument ReadFile(string path, int maxBytes) => Parse(BoundedFile.ReadAllBytes(path, maxBytes), $"'{path}'");
 
     /// <summary>Parses JSON whose top is an object.</summary>
     /// <exception cref="TandemException">It is not.</exception>

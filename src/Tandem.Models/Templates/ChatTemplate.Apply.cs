@@ -54,7 +54,7 @@ public sealed partial class ChatTemplate
             ["add_generation_prompt"] = input.AddGenerationPrompt,
         };
         foreach ((string name, string token) in input.SpecialTokens)
-            values[name] = token;
+            values[name] = TemplateValue.FromTrusted(token);
         foreach ((string name, TemplateValue value) in input.Arguments)
             values[name] = value;
         RenderedTemplate rendered = Render(values);
@@ -123,6 +123,8 @@ public sealed partial class ChatTemplate
             throw Refuse("continue_final_message is set but the final message does not appear in the chat after applying the chat template");
         bool kept = string.CompareOrdinal(text, at, ContinueTag, 0, ContinueTag.Length) == 0;
         string cut = kept ? text[..at] : PythonStrings.Strip(text[..at], null, left: false, right: true);
-        return new RenderedTemplate(cut, [.. rendered.GenerationSpans.Where(x => x.Start <= cut.Length).Select(x => new GenerationSpan(x.Start, Math.Min(x.End, cut.Length)))]);
+        return new RenderedTemplate(cut, [.. rendered.GenerationSpans.Where(x => x.Start <= cut.Length).Select(Clip)], [.. rendered.InputSpans.Where(x => x.Start < cut.Length).Select(Clip)]);
+
+        TextSpan Clip(TextSpan span) => new(span.Start, Math.Min(span.End, cut.Length));
     }
 }

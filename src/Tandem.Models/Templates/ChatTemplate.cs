@@ -1,13 +1,20 @@
 namespace Tandem.Models;
 
-/// <summary>Characters of a rendered text, from <see cref="Start"/> up to but not including <see cref="End"/>, counted in UTF-16.</summary>
-public readonly record struct GenerationSpan(int Start, int End)
+/// <summary>Characters of a text, from <see cref="Start"/> up to but not including <see cref="End"/>, counted in UTF-16.</summary>
+public readonly record struct TextSpan(int Start, int End)
 {
-    internal GenerationSpan Move(int by) => new(Start + by, End + by);
+    internal TextSpan Move(int by) => new(Start + by, End + by);
 }
 
-/// <summary>The text that a template wrote, and which parts of it stand inside <c>{% generation %}</c>, in order: what a model is trained to write.</summary>
-public sealed record RenderedTemplate(string Text, IReadOnlyList<GenerationSpan> GenerationSpans);
+/// <summary>The text that a template wrote.</summary>
+/// <param name="Text">The text.</param>
+/// <param name="GenerationSpans">Which parts stand inside <c>{% generation %}</c>, in order: what a model is trained to write.</param>
+/// <param name="InputSpans">
+/// Which characters came from messages, tools, documents or arguments, in order; all others are the template's own or special tokens that it was given.
+/// Control tokens are parsed among the latter only. Where an operation does not keep the places, its whole result counts as input if any of its operands does;
+/// numbers, truth values and None carry no origin.
+/// </param>
+public sealed record RenderedTemplate(string Text, IReadOnlyList<TextSpan> GenerationSpans, IReadOnlyList<TextSpan> InputSpans);
 
 /// <summary>
 /// A chat template: Jinja with the settings and additions of Hugging Face's <c>apply_chat_template</c> (trim_blocks, lstrip_blocks, loop controls, generation blocks,

@@ -24,14 +24,17 @@ internal sealed class LoopValue(IEnumerable<TemplateValue> items, ForStatement s
 
     public bool Next(out TemplateValue item)
     {
-        if (!Look(1))
+        bool any = _ahead.TryDequeue(out TemplateValue? next);
+        if (!any && _items.MoveNext())
+            (any, next) = (true, _items.Current);
+        if (!any)
         {
             item = NoneValue.Instance;
             return false;
         }
 
         Previous = Item;
-        Item = item = _ahead.Dequeue();
+        Item = item = next!;
         Index++;
         return true;
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 
 namespace Tandem.Models;
@@ -11,6 +12,9 @@ public sealed class ModelTemplates
     /// <summary>The name of a model's only template, or of the one among several that is taken when none is asked for.</summary>
     public const string DefaultName = "default";
 
+    /// <summary>The names of templates that are taken for conversations with tools, and with documents.</summary>
+    public const string ToolUseName = "tool_use", RagName = "rag";
+
     private const string ConfigFile = "tokenizer_config.json", TemplateFile = "chat_template.jinja", GgufKey = "tokenizer.chat_template";
     private const int MaxBytes = 32 << 20;
 
@@ -19,6 +23,7 @@ public sealed class ModelTemplates
     private readonly string _place;
     private readonly Dictionary<string, string> _sources = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _specialTokens = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, ChatTemplate> _parsed = new(StringComparer.Ordinal);
 
     private ModelTemplates(string place) => _place = place;
 
@@ -39,12 +44,32 @@ public sealed class ModelTemplates
         return templates;
     }
 
-    /// <summary>Parses the template of a name.</summary>
+    /// <summary>The same model with one template of the user's choice.</summary>
+    public ModelTemplates With(string source)
+    {
+        var templates = new ModelTemplates(_place);
+        templates._sources[DefaultName] = source;
+        foreach ((string name, string token) in _specialTokens) templates._specialTokens[name] = token;
+        return templates;
+    }
+
+    /// <summary>One template without a model.</summary>
+    public static ModelTemplates Of(string source) => new ModelTemplates("").With(source);
+
+    /// <summary>The name of the template for a conversation: that for tools if it has any, that for documents if it has any, where the model has such ones; else the default.</summary>
+    public string Choose(Conversation conversation)
+    {
+        ArgumentNullException.ThrowIfNull(conversation);
+        if (conversation.Tools is not null && _sources.ContainsKey(ToolUseName)) return ToolUseName;
+        return conversation.Documents is not null && _sources.ContainsKey(RagName) ? RagName : DefaultName;
+    }
+
+    /// <summary>Parses the template of a name; one without options is kept.</summary>
     /// <exception cref="TandemException">There is none of that name.</exception>
     /// <exception cref="TemplateException">It is malformed.</exception>
     public ChatTemplate Get(string name = DefaultName, TemplateOptions? options = null)
     {
-        if (_sources.TryGetValue(name, out string? source)) return ChatTemplate.Parse(source, options);
+        if (_sources.TryGetValue(name, out string? source)) return options is null ? _parsed.GetOrAdd(name, _ => ChatTemplate.Parse(source)) : ChatTemplate.Parse(source, options);
         throw new TandemException(_sources.Count == 0
             ? $"'{_place}' has no chat template ({TemplateFile}, chat_template in {ConfigFile}, or {GgufKey}); give one of your own"
             : $"'{_place}' has no chat template '{name}'; accepted: {string.Join(", ", _sources.Keys)}");

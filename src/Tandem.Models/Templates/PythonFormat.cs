@@ -7,18 +7,22 @@ namespace Tandem.Models;
 /// <summary>Python's two ways to format: the <c>%</c> operator and <c>str.format</c>.</summary>
 internal static class PythonFormat
 {
+    /// <summary>What pads where nothing else is asked for.</summary>
+    public static readonly StringValue Space = new(" ");
+
     private const int MaxWidth = 100_000;
 
     /// <summary>A format specification: fill, alignment, sign, alternate form, width, grouping, precision and type.</summary>
     private readonly record struct Spec(string Fill, char Align, char Sign, bool Alternate, int Width, char Group, int? Precision, char Type);
 
     /// <summary><c>format % values</c>.</summary>
-    public static string Percent(string format, TemplateValue values, TemplateEvaluator evaluator)
+    public static StringValue Percent(StringValue formatText, TemplateValue values, TemplateEvaluator evaluator)
     {
+        string format = formatText.Text;
         TemplateValue[] items = values is TupleValue tuple ? tuple.Items : [values];
         int used = 0;
         bool named = false;
-        var text = new StringBuilder();
+        var text = new TemplateText();
         TemplateValue Next() => used < items.Length ? items[used++] : throw TemplateFault.Type("not enough arguments for format string");
         for (int i = 0; i < format.Length; i++)
         {
@@ -64,15 +68,16 @@ internal static class PythonFormat
 
         if (!named && used < items.Length && values is not DictValue and not ListValue)
             throw TemplateFault.Type("not all arguments converted during string formatting");
-        return text.ToString();
+        return Formatted(text, formatText);
     }
 
     /// <summary><c>format.format(...)</c>; attributes are looked up as templates do.</summary>
-    public static string Braces(string format, IReadOnlyList<TemplateValue> positional, Func<string, TemplateValue?> named, TemplateEvaluator evaluator, int depth = 0)
+    public static StringValue Braces(StringValue formatText, IReadOnlyList<TemplateValue> positional, Func<string, TemplateValue?> named, TemplateEvaluator evaluator, int depth = 0)
     {
+        string format = formatText.Text;
         if (depth > 2)
             throw TemplateFault.Value("Max string recursion exceeded");
-        var text = new StringBuilder();
+        var text = new TemplateText();
         int automatic = 0;
         for (int i = 0; i < format.Length; i++)
         {
@@ -98,7 +103,7 @@ internal static class PythonFormat
                         break;
                 }
 
-                text.Append(Field(format[(i + 1)..end], positional, named, ref automatic, evaluator, depth));
+                text.Append(Field(formatText.Made(format[(i + 1)..end]), positional, named, ref automatic, evaluator, depth));
                 evaluator.Budget.Text(text.Length);
                 i = end;
             }
@@ -108,7 +113,7 @@ internal static class PythonFormat
             }
         }
 
-        return text.ToString();
+        return Formatted(text, formatText);
     }
 
     /// <summary>A number with that many decimals, a tie going to the even digit.</summary>
@@ -132,15 +137,33 @@ internal static class PythonFormat
     }
 
     /// <summary>Pads a text on the left, the right or both sides, counting code points.</summary>
-    public static string Pad(string text, char align, BigInteger width, string fill, TemplateEvaluator evaluator)
+    public static string Pad(string text, char align, BigInteger width, string fill, TemplateEvaluator evaluator) =>
+        Pad(new StringValue(text), align, width, new StringValue(fill), evaluator).Text;
+
+    /// <summary>Pads a text on the left, the right or both sides, counting code points.</summary>
+    public static StringValue Pad(StringValue text, char align, BigInteger width, StringValue fill, TemplateEvaluator evaluator)
     {
-        BigInteger missing = width - PythonText.CodePoints(text);
+        BigInteger missing = width - text.Length;
         if (missing <= 0)
-            return text;
-        evaluator.Budget.Text((long)BigInteger.Min(missing * fill.Length, long.MaxValue));
+            return text.Part(0, text.Text.Length);
+        evaluator.Budget.Text((long)BigInteger.Min(missing * fill.Text.Length, long.MaxValue));
         int count = (int)missing;
         int left = align switch { '<' => 0, '>' => count, _ => count / 2 };
-        return string.Concat(Enumerable.Repeat(fill, left)) + text + string.Concat(Enumerable.Repeat(fill, count - left));
+        var padded = new TemplateText();
+        for (int i = 0; i < left; i++)
+            padded.Append(fill);
+        padded.Append(text);
+        for (int i = left; i < count; i++)
+            padded.Append(fill);
+        return padded.ToValue();
+    }
+
+    // A format that came from the input makes all of its result input.
+    private static StringValue Formatted(TemplateText text, StringValue format)
+    {
+        if (format.Input is not null)
+            text.MarkInput(0);
+        return text.ToValue();
     }
 
     private static int? Count(string format, ref int at, Func<TemplateValue> next, int skip = 0)
@@ -162,7 +185,7 @@ internal static class PythonFormat
             : throw TemplateFault.Value($"width and precision are at most {MaxWidth}");
     }
 
-    private static string One(char type, string flags, int width, int? precision, TemplateValue value, TemplateEvaluator evaluator)
+    private static StringValue One(char type, string flags, int width, int? precision, TemplateValue value, TemplateEvaluator evaluator)
     {
         char align = flags.Contains('-', StringComparison.Ordinal) ? '<' : '>';
         char sign = flags.Contains('+', StringComparison.Ordinal) ? '+' : flags.Contains(' ', StringComparison.Ordinal) ? ' ' : '-';
@@ -170,10 +193,10 @@ internal static class PythonFormat
         switch (type)
         {
             case 's' or 'r' or 'a':
-                string text = type == 's' ? PythonText.Str(value, evaluator.Budget) : PythonText.Repr(value, evaluator.Budget);
-                return Pad(precision is { } p && p < PythonText.CodePoints(text) ? text[..PythonText.Offset(text, p)] : text, align, width, " ", evaluator);
+                StringValue text = type == 's' ? PythonText.StrValue(value, evaluator.Budget) : PythonText.ReprValue(value, evaluator.Budget);
+                return Pad(precision is { } p && p < text.Length ? text.Part(0, PythonText.Offset(text.Text, p)) : text, align, width, Space, evaluator);
             case 'c':
-                return Pad(value is StringValue { Length: 1 } s ? s.Text : char.ConvertFromUtf32((int)BigInteger.Clamp(TemplateMethods.Integer(value), 0, 0xD7FF)), align, width, " ", evaluator);
+                return Pad(value is StringValue { Length: 1 } s ? s : new StringValue(char.ConvertFromUtf32((int)BigInteger.Clamp(TemplateMethods.Integer(value), 0, 0xD7FF))), align, width, Space, evaluator);
             case 'd' or 'i' or 'u' or 'x' or 'X' or 'o' or 'e' or 'E' or 'f' or 'F' or 'g' or 'G':
                 if (value is UndefinedValue undefined)
                     throw undefined.Fault();
@@ -182,14 +205,15 @@ internal static class PythonFormat
                 if (type is 'd' or 'i' or 'u' && number.Float is { } f)
                     number = (double.IsFinite(f) ? new BigInteger(f) : throw TemplateFault.Overflow("cannot convert float infinity or NaN to integer"), null);
                 var spec = new Spec(zero ? "0" : " ", zero ? '=' : align, sign, flags.Contains('#', StringComparison.Ordinal), width, '\0', precision, type is 'i' or 'u' ? 'd' : type);
-                return FormatNumber(number, spec, evaluator);
+                return new StringValue(FormatNumber(number, spec, evaluator));
             default:
                 throw TemplateFault.Value($"unsupported format character '{type}' (0x{(int)type:x})");
         }
     }
 
-    private static string Field(string field, IReadOnlyList<TemplateValue> positional, Func<string, TemplateValue?> named, ref int automatic, TemplateEvaluator evaluator, int depth)
+    private static StringValue Field(StringValue fieldText, IReadOnlyList<TemplateValue> positional, Func<string, TemplateValue?> named, ref int automatic, TemplateEvaluator evaluator, int depth)
     {
+        string field = fieldText.Text;
         int colon = field.IndexOf(':', StringComparison.Ordinal);
         string spec = colon < 0 ? "" : field[(colon + 1)..];
         string name = colon < 0 ? field : field[..colon];
@@ -214,27 +238,27 @@ internal static class PythonFormat
         }
 
         if (conversion != '\0')
-            value = new StringValue(conversion == 's' ? PythonText.Str(value, evaluator.Budget) : PythonText.Repr(value, evaluator.Budget));
-        return Format(value, Braces(spec, positional, named, evaluator, depth + 1), evaluator);
+            value = conversion == 's' ? PythonText.StrValue(value, evaluator.Budget) : PythonText.ReprValue(value, evaluator.Budget);
+        return Format(value, Braces(fieldText.Made(spec), positional, named, evaluator, depth + 1), evaluator);
     }
 
     private static TemplateValue Positional(int index, IReadOnlyList<TemplateValue> values) =>
         index < values.Count ? values[index] : throw new TemplateFault("IndexError", $"Replacement index {index} out of range for positional args tuple");
 
     /// <summary>One value by a specification such as <c>&gt;8.2f</c>.</summary>
-    private static string Format(TemplateValue value, string specification, TemplateEvaluator evaluator)
+    private static StringValue Format(TemplateValue value, StringValue specification, TemplateEvaluator evaluator)
     {
-        if (specification.Length == 0)
-            return PythonText.Str(value, evaluator.Budget);
-        Spec spec = Parse(specification);
+        if (specification.Text.Length == 0)
+            return PythonText.StrValue(value, evaluator.Budget);
+        Spec spec = Parse(specification.Text);
         if (value is not StringValue && TemplateOperators.Number(value) is { } number && (value is not BoolValue || spec.Type != '\0'))
-            return FormatNumber(number, spec, evaluator);
+            return specification.Made(FormatNumber(number, spec, evaluator));
         if (value is not StringValue text)
             throw TemplateFault.Type($"unsupported format string passed to {value.TypeName}.__format__");
         if (spec.Type is not ('s' or '\0'))
             throw TemplateFault.Value($"Unknown format code '{spec.Type}' for object of type 'str'");
-        string cut = spec.Precision is { } p && p < text.Length ? text.Text[..PythonText.Offset(text.Text, p)] : text.Text;
-        return Pad(cut, spec.Align == '\0' ? '<' : spec.Align, spec.Width, spec.Fill, evaluator);
+        StringValue cut = spec.Precision is { } p && p < text.Length ? text.Part(0, PythonText.Offset(text.Text, p)) : text;
+        return Pad(cut, spec.Align == '\0' ? '<' : spec.Align, spec.Width, specification.Made(spec.Fill), evaluator);
     }
 
     private static Spec Parse(string text)

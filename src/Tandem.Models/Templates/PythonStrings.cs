@@ -18,36 +18,36 @@ internal static class PythonStrings
         Map("capitalize", PythonCase.Capitalize),
         Map("title", PythonCase.Title),
         Map("swapcase", PythonCase.Swap),
-        new("strip", "self chars?", (e, x) => e.Text(Strip(Self(x), x[1], left: true, right: true))),
-        new("lstrip", "self chars?", (e, x) => e.Text(Strip(Self(x), x[1], left: true, right: false))),
-        new("rstrip", "self chars?", (e, x) => e.Text(Strip(Self(x), x[1], left: false, right: true))),
+        new("strip", "self chars?", (e, x) => e.Text(Strip(Own(x), x[1], left: true, right: true))) { KeepsOrigin = true },
+        new("lstrip", "self chars?", (e, x) => e.Text(Strip(Own(x), x[1], left: true, right: false))) { KeepsOrigin = true },
+        new("rstrip", "self chars?", (e, x) => e.Text(Strip(Own(x), x[1], left: false, right: true))) { KeepsOrigin = true },
         new("split", "self sep? maxsplit?", (e, x) => Split(e, x, right: false)),
         new("rsplit", "self sep? maxsplit?", (e, x) => Split(e, x, right: true)),
-        new("splitlines", "self keepends?", (e, x) => new ListValue([.. Lines(Self(x), x[1]?.Truth ?? false).Select(e.Text)])),
-        new("partition", "self sep", (_, x) => Partition(Self(x), TemplateMethods.Text(x[1]!), right: false)),
-        new("rpartition", "self sep", (_, x) => Partition(Self(x), TemplateMethods.Text(x[1]!), right: true)),
-        new("join", "self iterable", (e, x) => Join(e, (StringValue)x[0]!, x[1]!)),
-        new("replace", "self old new count?", (e, x) => e.Text(Replace(e, Self(x), TemplateMethods.Text(x[1]!), TemplateMethods.Text(x[2]!), x[3] is null ? -1 : TemplateMethods.Integer(x[3]!)))),
+        new("splitlines", "self keepends?", (e, x) => new ListValue([.. Lines(Self(x), x[1]?.Truth ?? false).Select(l => e.Text(Own(x).Part(l.Start, l.End)))])),
+        new("partition", "self sep", (_, x) => Partition(Own(x), TemplateMethods.Text(x[1]!), right: false)),
+        new("rpartition", "self sep", (_, x) => Partition(Own(x), TemplateMethods.Text(x[1]!), right: true)),
+        new("join", "self iterable", (e, x) => Join(e, Own(x), x[1]!)) { KeepsOrigin = true },
+        new("replace", "self old new count?", (e, x) => e.Text(Replace(e, Own(x), TemplateMethods.Text(x[1]!), TemplateMethods.TextValue(x[2]!), x[3] is null ? -1 : TemplateMethods.Integer(x[3]!)))) { KeepsOrigin = true },
         new("startswith", "self prefix start? end?", (_, x) => BoolValue.Of(Any(x, (text, part) => text.StartsWith(part, StringComparison.Ordinal)))),
         new("endswith", "self suffix start? end?", (_, x) => BoolValue.Of(Any(x, (text, part) => text.EndsWith(part, StringComparison.Ordinal)))),
-        new("removeprefix", "self prefix", (_, x) => new StringValue(TemplateMethods.Text(x[1]!) is var p && Self(x).StartsWith(p, StringComparison.Ordinal) ? Self(x)[p.Length..] : Self(x))),
-        new("removesuffix", "self suffix", (_, x) => new StringValue(TemplateMethods.Text(x[1]!) is var p && Self(x).EndsWith(p, StringComparison.Ordinal) ? Self(x)[..^p.Length] : Self(x))),
+        new("removeprefix", "self prefix", (_, x) => Own(x).Part(TemplateMethods.Text(x[1]!) is var p && Self(x).StartsWith(p, StringComparison.Ordinal) ? p.Length : 0, Self(x).Length)) { KeepsOrigin = true },
+        new("removesuffix", "self suffix", (_, x) => Own(x).Part(0, Self(x).Length - (TemplateMethods.Text(x[1]!) is var p && Self(x).EndsWith(p, StringComparison.Ordinal) ? p.Length : 0))) { KeepsOrigin = true },
         new("find", "self sub start? end?", (_, x) => IntValue.Of(Find(x, last: false))),
         new("rfind", "self sub start? end?", (_, x) => IntValue.Of(Find(x, last: true))),
         new("index", "self sub start? end?", (_, x) => IntValue.Of(Find(x, last: false) is var at and >= 0 ? at : throw TemplateFault.Value("substring not found"))),
         new("rindex", "self sub start? end?", (_, x) => IntValue.Of(Find(x, last: true) is var at and >= 0 ? at : throw TemplateFault.Value("substring not found"))),
         new("count", "self sub start? end?", (_, x) => IntValue.Of(Count(x))),
-        new("center", "self width fillchar?", (e, x) => e.Text(Center(e, Self(x), TemplateMethods.Integer(x[1]!), Fill(x[2])))),
-        new("ljust", "self width fillchar?", (e, x) => e.Text(PythonFormat.Pad(Self(x), '<', TemplateMethods.Integer(x[1]!), Fill(x[2]), e))),
-        new("rjust", "self width fillchar?", (e, x) => e.Text(PythonFormat.Pad(Self(x), '>', TemplateMethods.Integer(x[1]!), Fill(x[2]), e))),
+        new("center", "self width fillchar?", (e, x) => e.Text(Center(e, Own(x), TemplateMethods.Integer(x[1]!), Fill(x[2])))) { KeepsOrigin = true },
+        new("ljust", "self width fillchar?", (e, x) => e.Text(PythonFormat.Pad(Own(x), '<', TemplateMethods.Integer(x[1]!), Fill(x[2]), e))) { KeepsOrigin = true },
+        new("rjust", "self width fillchar?", (e, x) => e.Text(PythonFormat.Pad(Own(x), '>', TemplateMethods.Integer(x[1]!), Fill(x[2]), e))) { KeepsOrigin = true },
         new("zfill", "self width", (e, x) => e.Text(Self(x) is ['+' or '-', ..] signed
             ? signed[0] + PythonFormat.Pad(signed[1..], '>', TemplateMethods.Integer(x[1]!) - 1, "0", e)
             : PythonFormat.Pad(Self(x), '>', TemplateMethods.Integer(x[1]!), "0", e))),
         new("expandtabs", "self tabsize?", (e, x) => e.Text(ExpandTabs(e, Self(x), x[1] is null ? 8 : (int)BigInteger.Clamp(TemplateMethods.Integer(x[1]!), 0, 10_000)))),
         new("translate", "self table", Translate),
         new("encode", "self encoding? errors?", (_, x) => new BytesValue(Encoding.UTF8.GetBytes(Self(x)))),
-        new("format", (e, x) => e.Text(PythonFormat.Braces(TemplateMethods.Text(x.Positional[0]), x.Positional[1..], x.Find, e))),
-        new("format_map", "self mapping", (e, x) => e.Text(PythonFormat.Braces(Self(x), [], key => TemplateOperators.Item(x[1]!, new StringValue(key)), e))),
+        new("format", (e, x) => e.Text(PythonFormat.Braces(TemplateMethods.TextValue(x.Positional[0]), x.Positional[1..], x.Find, e))) { KeepsOrigin = true },
+        new("format_map", "self mapping", (e, x) => e.Text(PythonFormat.Braces(Own(x), [], key => TemplateOperators.Item(x[1]!, new StringValue(key)), e))) { KeepsOrigin = true },
         Check("isspace", x => x.AsSpan().IndexOfAnyExcept(PythonText.Spaces) < 0),
         Check("isalpha", x => Runes(x, r => Rune.IsLetter(r))),
         Check("isalnum", x => Runes(x, r => Rune.IsLetterOrDigit(r) || Rune.GetUnicodeCategory(r) is UnicodeCategory.OtherNumber or UnicodeCategory.LetterNumber)),
@@ -62,6 +62,19 @@ internal static class PythonStrings
         new("isprintable", "self", (_, x) => BoolValue.Of(PythonText.Repr(Self(x).Replace("\\", "", StringComparison.Ordinal).Replace("'", "", StringComparison.Ordinal)).IndexOf('\\', StringComparison.Ordinal) < 0)));
 
     public static string Strip(string text, TemplateValue? chars, bool left, bool right)
+    {
+        TextSpan rest = Stripped(text, chars, left, right);
+        return text[rest.Start..rest.End];
+    }
+
+    public static StringValue Strip(StringValue text, TemplateValue? chars, bool left, bool right)
+    {
+        TextSpan rest = Stripped(text.Text, chars, left, right);
+        return text.Part(rest.Start, rest.End);
+    }
+
+    /// <summary>What is left of a text that is stripped of white space, or of the characters given.</summary>
+    private static TextSpan Stripped(string text, TemplateValue? chars, bool left, bool right)
     {
         int start = 0, end = text.Length;
         if (chars is null or NoneValue)
@@ -82,52 +95,55 @@ internal static class PythonStrings
                 end -= characters[last - 1].Length;
         }
 
-        return text[start..end];
+        return new TextSpan(start, end);
     }
 
     /// <summary>The lines, as str.splitlines finds them.</summary>
-    public static IEnumerable<string> Lines(string text, bool keepEnds = false)
+    public static IEnumerable<TextSpan> Lines(string text, bool keepEnds = false)
     {
         for (int at = 0; at < text.Length;)
         {
             int end = text.AsSpan(at).IndexOfAny(LineEnds) is var found && found < 0 ? text.Length : at + found;
             int next = end >= text.Length ? end : text[end] == '\r' && end + 1 < text.Length && text[end + 1] == '\n' ? end + 2 : end + 1;
-            yield return text[at..(keepEnds ? next : end)];
+            yield return new TextSpan(at, keepEnds ? next : end);
             at = next;
         }
     }
 
-    public static string Replace(TemplateEvaluator evaluator, string text, string old, string with, BigInteger count)
+    public static StringValue Replace(TemplateEvaluator evaluator, StringValue text, string old, StringValue with, BigInteger count)
     {
-        var result = new StringBuilder();
+        string all = text.Text;
+        if (old.Length > 0 && !all.Contains(old, StringComparison.Ordinal))
+            return text.Part(0, all.Length);
+        var result = new TemplateText();
         int at = 0;
         for (BigInteger done = 0; count < 0 || done < count; done++)
         {
-            int found = old.Length > 0 ? text.IndexOf(old, at, StringComparison.Ordinal) : at + (done.IsZero ? 0 : 1) is var step && step <= text.Length ? step : -1;
+            int found = old.Length > 0 ? all.IndexOf(old, at, StringComparison.Ordinal) : at + (done.IsZero ? 0 : 1) is var step && step <= all.Length ? step : -1;
             if (found < 0)
                 break;
-            result.Append(text, at, found - at).Append(with);
+            result.Append(text, at, found).Append(with);
             evaluator.Budget.Text(result.Length);
             at = found + old.Length;
         }
 
-        return result.Append(text, at, text.Length - at).ToString();
+        return result.Append(text, at, all.Length).ToValue();
     }
 
-    public static string Center(TemplateEvaluator evaluator, string text, BigInteger width, string fill)
+    public static StringValue Center(TemplateEvaluator evaluator, StringValue text, BigInteger width, StringValue fill)
     {
-        BigInteger missing = width - PythonText.CodePoints(text);
+        BigInteger missing = width - text.Length;
         if (missing <= 0)
-            return text;
+            return text.Part(0, text.Text.Length);
         BigInteger left = (missing / 2) + (missing.IsEven || width.IsEven ? 0 : 1);
-        string padded = PythonFormat.Pad(text, '>', PythonText.CodePoints(text) + left, fill, evaluator);
+        StringValue padded = PythonFormat.Pad(text, '>', text.Length + left, fill, evaluator);
         return PythonFormat.Pad(padded, '<', width, fill, evaluator);
     }
 
     /// <summary>The words between white space.</summary>
-    public static List<string> Words(string text, BigInteger most, bool right)
+    public static List<TextSpan> Words(string text, BigInteger most, bool right)
     {
-        var words = new List<string>();
+        var words = new List<TextSpan>();
         int start = 0, end = text.Length;
         while (true)
         {
@@ -139,7 +155,7 @@ internal static class PythonStrings
                 break;
             if (most >= 0 && words.Count == most)
             {
-                words.Add(text[start..end]);
+                words.Add(new TextSpan(start, end));
                 break;
             }
 
@@ -148,7 +164,7 @@ internal static class PythonStrings
                 int word = end;
                 while (word > start && !PythonText.IsSpace(text[word - 1]))
                     word--;
-                words.Add(text[word..end]);
+                words.Add(new TextSpan(word, end));
                 end = word;
             }
             else
@@ -156,7 +172,7 @@ internal static class PythonStrings
                 int word = start;
                 while (word < end && !PythonText.IsSpace(text[word]))
                     word++;
-                words.Add(text[start..word]);
+                words.Add(new TextSpan(start, word));
                 start = word;
             }
         }
@@ -168,7 +184,9 @@ internal static class PythonStrings
 
     private static string Self(TemplateValue?[] x) => TemplateMethods.Text(x[0]!);
 
-    private static TemplateFunction Map(string name, Func<string, string> map) => new(name, "self", (e, x) => e.Text(map(Self(x))));
+    private static StringValue Own(TemplateValue?[] x) => TemplateMethods.TextValue(x[0]!);
+
+    private static TemplateFunction Map(string name, Func<string, string> map) => new(name, "self", (e, x) => e.Text(Own(x).Mapped(map))) { KeepsOrigin = true };
 
     private static TemplateFunction Check(string name, Func<string, bool> check) => new(name, "self", (_, x) => BoolValue.Of(Self(x).Length > 0 && check(Self(x))));
 
@@ -183,18 +201,19 @@ internal static class PythonStrings
         return true;
     }
 
-    private static string Fill(TemplateValue? fill)
+    private static StringValue Fill(TemplateValue? fill)
     {
         if (fill is null)
-            return " ";
-        return fill is StringValue { Length: 1 } one ? one.Text : throw TemplateFault.Type("The fill character must be exactly one character long");
+            return PythonFormat.Space;
+        return fill is StringValue { Length: 1 } one ? one : throw TemplateFault.Type("The fill character must be exactly one character long");
     }
 
     private static ListValue Split(TemplateEvaluator evaluator, TemplateValue?[] x, bool right)
     {
-        string text = Self(x);
+        StringValue own = Own(x);
+        string text = own.Text;
         BigInteger most = x[2] is null ? -1 : TemplateMethods.Integer(x[2]!);
-        List<string> parts;
+        List<TextSpan> parts;
         if (x[1] is null or NoneValue)
         {
             parts = Words(text, most, right);
@@ -208,40 +227,42 @@ internal static class PythonStrings
         }
 
         evaluator.Budget.Charge(parts.Count + (text.Length >> 4));
-        return new ListValue([.. parts.Select(p => new StringValue(p))]);
+        return new ListValue([.. parts.Select(p => own.Part(p.Start, p.End))]);
     }
 
-    private static List<string> Parts(string text, string separator, BigInteger most, bool right)
+    private static List<TextSpan> Parts(string text, string separator, BigInteger most, bool right)
     {
-        var parts = new List<string>();
+        var parts = new List<TextSpan>();
         int start = 0, end = text.Length;
         while (most < 0 || parts.Count < most)
         {
             int found = right ? text.AsSpan(0, end).LastIndexOf(separator, StringComparison.Ordinal) : text.IndexOf(separator, start, StringComparison.Ordinal);
             if (found < 0)
                 break;
-            parts.Add(right ? text[(found + separator.Length)..end] : text[start..found]);
+            parts.Add(right ? new TextSpan(found + separator.Length, end) : new TextSpan(start, found));
             (start, end) = right ? (0, found) : (found + separator.Length, end);
         }
 
-        parts.Add(text[start..end]);
+        parts.Add(new TextSpan(start, end));
         if (right)
             parts.Reverse();
         return parts;
     }
 
-    private static TupleValue Partition(string text, string separator, bool right)
+    private static TupleValue Partition(StringValue text, string separator, bool right)
     {
         if (separator.Length == 0)
             throw TemplateFault.Value("empty separator");
-        int at = right ? text.LastIndexOf(separator, StringComparison.Ordinal) : text.IndexOf(separator, StringComparison.Ordinal);
-        string[] parts = at >= 0 ? [text[..at], separator, text[(at + separator.Length)..]] : right ? ["", "", text] : [text, "", ""];
-        return new TupleValue([.. parts.Select(x => new StringValue(x))]);
+        int length = text.Text.Length;
+        int at = right ? text.Text.LastIndexOf(separator, StringComparison.Ordinal) : text.Text.IndexOf(separator, StringComparison.Ordinal);
+        int end = at < 0 ? (right ? 0 : length) : at + separator.Length;
+        at = at < 0 ? end : at;
+        return new TupleValue([text.Part(0, at), text.Part(at, end), text.Part(end, length)]);
     }
 
     private static StringValue Join(TemplateEvaluator evaluator, StringValue separator, TemplateValue items)
     {
-        var text = new StringBuilder();
+        var text = new TemplateText();
         int index = 0;
         if (items is IntValue or FloatValue or BoolValue or NoneValue)
             throw TemplateFault.Type("can only join an iterable");
@@ -249,12 +270,14 @@ internal static class PythonStrings
         {
             if (item is not StringValue part)
                 throw TemplateFault.Type($"sequence item {index}: expected str instance, {item.TypeName} found");
-            text.Append(index++ > 0 ? separator.Text : "").Append(separator.Safe ? TemplateFilters.Escape(part) : part.Text);
+            if (index++ > 0)
+                text.Append(separator);
+            text.Append(separator.Safe ? part.Made(TemplateFilters.Escape(part)) : part);
             evaluator.Budget.Charge(1);
             evaluator.Budget.Text(text.Length);
         }
 
-        return new StringValue(text.ToString());
+        return text.ToValue();
     }
 
     /// <summary>The part of the text between start and end, which count code points, and where it starts; null when start lies behind the end.</summary>

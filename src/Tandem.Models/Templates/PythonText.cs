@@ -53,29 +53,31 @@ internal static class PythonText
     }
 
     /// <summary>What printing a value writes.</summary>
-    public static string Str(TemplateValue value, TemplateBudget budget)
+    public static string Str(TemplateValue value, TemplateBudget budget) => StrValue(value, budget).Text;
+
+    /// <summary>What printing a value writes, and where its characters came from.</summary>
+    public static StringValue StrValue(TemplateValue value, TemplateBudget budget)
     {
         switch (value)
         {
             case StringValue s:
-                return s.Text;
+                return s;
             case UndefinedValue u:
                 u.Use();
-                return "";
-            case NoneValue:
-                return "None";
+                return StringValue.Empty;
             default:
-                var result = new StringBuilder();
-                Write(result, value, budget, 0);
-                return result.ToString();
+                return ReprValue(value, budget);
         }
     }
 
-    public static string Repr(TemplateValue value, TemplateBudget budget)
+    public static string Repr(TemplateValue value, TemplateBudget budget) => ReprValue(value, budget).Text;
+
+    /// <summary>The value as it would be written in Python, and where the characters came from.</summary>
+    public static StringValue ReprValue(TemplateValue value, TemplateBudget budget)
     {
-        var result = new StringBuilder();
+        var result = new TemplateText();
         Write(result, value, budget, 0);
-        return result.ToString();
+        return result.ToValue();
     }
 
     /// <summary>A text in quotes, chosen by its content, with what cannot be printed as escapes.</summary>
@@ -146,7 +148,7 @@ internal static class PythonText
             result.Append(CultureInfo.InvariantCulture, $"\\U{code:x8}");
     }
 
-    private static void Write(StringBuilder to, TemplateValue value, TemplateBudget budget, int depth)
+    private static void Write(TemplateText to, TemplateValue value, TemplateBudget budget, int depth)
     {
         budget.Charge(1);
         if (to.Length > budget.MaxLength)
@@ -159,8 +161,8 @@ internal static class PythonText
             case BoolValue b: to.Append(b.Value ? "True" : "False"); break;
             case IntValue i: to.Append(i.Value.ToString(CultureInfo.InvariantCulture)); break;
             case FloatValue f: to.Append(Float(f.Value)); break;
-            case StringValue { Safe: true } s: to.Append("Markup(").Append(Repr(s.Text)).Append(')'); break;
-            case StringValue s: to.Append(Repr(s.Text)); break;
+            case StringValue { Safe: true } s: to.Append("Markup(").Append(Repr(s.Text), s.Input is not null).Append(')'); break;
+            case StringValue s: to.Append(Repr(s.Text), s.Input is not null); break;
             case UndefinedValue: to.Append("Undefined"); break;
             case BytesValue b: WriteBytes(to, b.Value); break;
             case ListValue l: WriteItems(to, "[", l.Items, "]", budget, depth); break;
@@ -168,11 +170,11 @@ internal static class PythonText
             case DictValue d: WriteDict(to, d.Items, budget, depth); break;
             case DictViewValue v: WriteItems(to, v.TypeName + "([", v.Items(), "])", budget, depth); break;
             case RangeValue r:
-                to.Append(CultureInfo.InvariantCulture, $"range({r.Start}, {r.Stop}").Append(r.Step.IsOne ? "" : ", " + r.Step.ToString(CultureInfo.InvariantCulture)).Append(')');
+                to.Append(string.Create(CultureInfo.InvariantCulture, $"range({r.Start}, {r.Stop}")).Append(r.Step.IsOne ? "" : ", " + r.Step.ToString(CultureInfo.InvariantCulture)).Append(')');
                 break;
             case NamespaceValue n:
                 to.Append("<Namespace ");
-                WriteDict(to, n.Attributes.Select(x => KeyValuePair.Create<TemplateValue, TemplateValue>(new StringValue(x.Key), x.Value)), budget, depth);
+                WriteDict(to, n.Attributes.Select(x => KeyValuePair.Create<TemplateValue, TemplateValue>(new StringValue(x.Key, input: StringValue.Whole), x.Value)), budget, depth);
                 to.Append('>');
                 break;
             case SelfValue: to.Append("<TemplateReference None>"); break;
@@ -180,7 +182,7 @@ internal static class PythonText
         }
     }
 
-    private static void WriteItems(StringBuilder to, string open, IEnumerable<TemplateValue> items, string close, TemplateBudget budget, int depth)
+    private static void WriteItems(TemplateText to, string open, IEnumerable<TemplateValue> items, string close, TemplateBudget budget, int depth)
     {
         to.Append(open);
         bool first = true;
@@ -195,7 +197,7 @@ internal static class PythonText
         to.Append(close);
     }
 
-    private static void WriteDict(StringBuilder to, IEnumerable<KeyValuePair<TemplateValue, TemplateValue>> items, TemplateBudget budget, int depth)
+    private static void WriteDict(TemplateText to, IEnumerable<KeyValuePair<TemplateValue, TemplateValue>> items, TemplateBudget budget, int depth)
     {
         to.Append('{');
         bool first = true;
@@ -212,8 +214,9 @@ internal static class PythonText
         to.Append('}');
     }
 
-    private static void WriteBytes(StringBuilder to, byte[] bytes)
+    private static void WriteBytes(TemplateText to, byte[] bytes)
     {
+        int start = to.Length;
         char quote = bytes.Contains((byte)'\'') && !bytes.Contains((byte)'"') ? '"' : '\'';
         to.Append('b').Append(quote);
         foreach (byte b in bytes)
@@ -227,6 +230,7 @@ internal static class PythonText
         }
 
         to.Append(quote);
+        to.MarkInput(start);
     }
 }
 

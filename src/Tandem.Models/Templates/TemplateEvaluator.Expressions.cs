@@ -3,6 +3,9 @@ namespace Tandem.Models;
 /// <summary>This part evaluates expressions.</summary>
 internal sealed partial class TemplateEvaluator
 {
+    // Shared by all calls without named arguments; nobody adds to it.
+    private static readonly List<KeyValuePair<string, TemplateValue>> NoNamed = [];
+
     /// <summary>How error messages name a value's kind.</summary>
     public static string Describe(TemplateValue value) => value is NoneValue ? "None" : $"{value.TypeName} object";
 
@@ -60,12 +63,12 @@ internal sealed partial class TemplateEvaluator
     {
         if (target is UndefinedValue undefined)
             throw undefined.Fault();
-        return TemplateMethods.Find(target, name.Text, this) ?? TemplateOperators.Item(target, name) ?? Undefined(Missing(target, name));
+        return TemplateMethods.Find(target, name.Text, this) ?? TemplateOperators.Item(target, name) ?? Missing(target, name);
     }
 
     /// <summary><c>target[index]</c>: an item first, then a method or attribute.</summary>
     public TemplateValue Item(TemplateValue target, TemplateValue index) =>
-        TemplateOperators.Item(target, index) ?? (index is StringValue name ? TemplateMethods.Find(target, name.Text, this) : null) ?? Undefined(Missing(target, index));
+        TemplateOperators.Item(target, index) ?? (index is StringValue name ? TemplateMethods.Find(target, name.Text, this) : null) ?? Missing(target, index);
 
     /// <summary>A block by its name, as <c>self</c> gives it.</summary>
     public BlockValue? Block(string name) => _blocks.TryGetValue(name, out BlockStatement? block) ? new BlockValue(block) : null;
@@ -183,7 +186,7 @@ internal sealed partial class TemplateEvaluator
     private CallArguments Arguments(ArgumentList list, TemplateScope scope)
     {
         var positional = new List<TemplateValue>(list.Positional.Length + 1);
-        var named = new List<KeyValuePair<string, TemplateValue>>(list.Named.Length);
+        List<KeyValuePair<string, TemplateValue>> named = list.Named.Length == 0 && list.MoreNamed is null ? NoNamed : new(list.Named.Length);
         foreach (Expression item in list.Positional)
             positional.Add(Evaluate(item, scope));
         foreach ((string name, Expression value) in list.Named)
@@ -208,6 +211,7 @@ internal sealed partial class TemplateEvaluator
         named.Add(new(name, value));
     }
 
-    private string Missing(TemplateValue target, TemplateValue name) =>
-        name is StringValue text ? $"'{Describe(target)}' has no attribute '{text.Text}'" : $"{Describe(target)} has no element {PythonText.Repr(name, Budget)}";
+    // The common name costs no text until somebody asks what is missing.
+    private UndefinedValue Missing(TemplateValue target, TemplateValue name) =>
+        name is StringValue text ? new UndefinedValue(target, text.Text, Options.StrictUndefined) : Undefined($"{Describe(target)} has no element {PythonText.Repr(name, Budget)}");
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 
 namespace Tandem.Models;
 
@@ -8,8 +7,8 @@ internal sealed partial class TemplateEvaluator
 {
     private readonly TemplateScope _globals;
     private readonly Dictionary<string, BlockStatement> _blocks;
-    private StringBuilder _output = new();
-    private List<GenerationSpan> _spans = [];
+    private TemplateText _output = new();
+    private List<TextSpan> _spans = [];
     private bool _escape;
     private int _depth;
 
@@ -43,15 +42,20 @@ internal sealed partial class TemplateEvaluator
     public RenderedTemplate Run(Statement[] body)
     {
         Execute(body, _globals);
-        return new RenderedTemplate(_output.ToString(), [.. _spans.OrderBy(x => x.Start)]);
+        string text = _output.ToString();
+        TextSpan[]? input = _output.Input;
+        return new RenderedTemplate(text, [.. _spans.OrderBy(x => x.Start)], ReferenceEquals(input, StringValue.Whole) ? [new TextSpan(0, text.Length)] : input ?? []);
     }
 
     /// <summary>A text made by an operation, within the limit.</summary>
-    public StringValue Text(string text)
+    public StringValue Text(StringValue text)
     {
-        Budget.Text(text.Length);
-        return new StringValue(text);
+        Budget.Text(text.Text.Length);
+        return text;
     }
+
+    /// <summary>A text made by an operation that says nothing of where its characters came from.</summary>
+    public StringValue Text(string text) => Text(new StringValue(text));
 
     public UndefinedValue Undefined(string reason) => new(reason, Options.StrictUndefined);
 
@@ -109,7 +113,7 @@ internal sealed partial class TemplateEvaluator
                 return With(with, scope);
             case CallBlockStatement call:
                 CallArguments arguments = Arguments(call.Call.Arguments, scope);
-                arguments.Named.Add(new("caller", new MacroValue(call.Caller, scope)));
+                arguments = new CallArguments(arguments.Positional, [.. arguments.Named, new("caller", new MacroValue(call.Caller, scope))]);
                 Print(Call(Evaluate(call.Call.Target, scope), arguments));
                 return Flow.Normal;
             case FilterBlockStatement filter:
@@ -144,19 +148,24 @@ internal sealed partial class TemplateEvaluator
     {
         if (value is StringValue { Spans: { } spans })
             _spans.AddRange(spans.Select(x => x.Move(_output.Length)));
-        string text = PythonText.Str(value, Budget);
-        Write(_escape && value is not StringValue { Safe: true } ? TemplateFilters.Escape(text) : text);
+        StringValue text = PythonText.StrValue(value, Budget);
+        if (_escape && value is not StringValue { Safe: true })
+            text = text.Made(TemplateFilters.Escape(text.Text));
+        Budget.Text((long)_output.Length + text.Text.Length);
+        _output.Append(text);
     }
 
     private Flow Loop(ForStatement statement, IEnumerable<TemplateValue> items, TemplateScope scope, int depth)
     {
         var loop = new LoopValue(statement.Test is null ? items : Filtered(statement, items, scope), statement, scope, depth);
         bool any = false;
+        var inner = new TemplateScope(scope);
         while (loop.Next(out TemplateValue item))
         {
             Budget.Charge(1);
             Position = statement.Position;
-            var inner = new TemplateScope(scope);
+            if (inner.IsCaptured) inner = new TemplateScope(scope);
+            else inner.Clear();
             inner.Set("loop", loop);
             Assign(statement.Target, item, inner);
             Flow flow = Execute(statement.Body, inner);
@@ -222,10 +231,10 @@ internal sealed partial class TemplateEvaluator
 
     private StringValue Capture(Func<Flow> run)
     {
-        (StringBuilder output, List<GenerationSpan> spans) = (_output, _spans);
-        (_output, _spans) = (new StringBuilder(), []);
+        (TemplateText output, List<TextSpan> spans) = (_output, _spans);
+        (_output, _spans) = (new TemplateText(), []);
         run();
-        var text = new StringValue(_output.ToString(), _escape, _spans.Count > 0 ? [.. _spans] : null);
+        StringValue text = _output.ToValue(_escape, _spans.Count > 0 ? [.. _spans] : null);
         (_output, _spans) = (output, spans);
         return text;
     }
@@ -271,7 +280,7 @@ internal sealed partial class TemplateEvaluator
             if (key == "caller" && statement.Uses.HasFlag(MacroUses.Caller))
                 caller = value;
             else if (statement.Uses.HasFlag(MacroUses.Kwargs))
-                rest.Items[new StringValue(key)] = value;
+                rest.Items[new StringValue(key, input: StringValue.Whole)] = value;
             else
                 throw TemplateFault.Type(key == "caller" ? $"macro {name} was invoked with two values for the special caller argument. This is most likely a bug." : $"macro {name} takes no keyword argument '{key}'");
         }

@@ -23,15 +23,15 @@ internal static partial class TemplateFilters
         Length("length"),
         Length("count"),
         new("list", "value", (e, x) => new ListValue(TemplateOperators.Items(x[0]!, e))),
-        new("first", "seq", (e, x) => TemplateOperators.Iterate(x[0]!).FirstOrDefault() ?? e.Undefined("No first item, sequence was empty.")),
-        new("last", "seq", (e, x) => x[0] is GeneratorValue ? throw TemplateFault.Type("'generator' object is not reversible") : TemplateOperators.Items(x[0]!, e) is [.., var last] ? last : e.Undefined("No last item, sequence was empty.")),
-        new("random", "seq", (e, x) => TemplateOperators.Items(x[0]!, e) is { Length: > 0 } items ? items[Random.Shared.Next(items.Length)] : e.Undefined("No random item, sequence was empty.")),
+        new("first", "seq", (e, x) => TemplateOperators.Iterate(x[0]!).FirstOrDefault() ?? e.Undefined("No first item, sequence was empty.")) { KeepsOrigin = true },
+        new("last", "seq", (e, x) => x[0] is GeneratorValue ? throw TemplateFault.Type("'generator' object is not reversible") : TemplateOperators.Items(x[0]!, e) is [.., var last] ? last : e.Undefined("No last item, sequence was empty.")) { KeepsOrigin = true },
+        new("random", "seq", (e, x) => TemplateOperators.Items(x[0]!, e) is { Length: > 0 } items ? items[Random.Shared.Next(items.Length)] : e.Undefined("No random item, sequence was empty.")) { KeepsOrigin = true },
         new("reverse", "value", Reverse),
-        new("join", "value d? attribute?", Join),
+        new("join", "value d? attribute?", Join) { KeepsOrigin = true },
         new("sort", "value reverse? case_sensitive? attribute?", Sort),
         new("unique", "value case_sensitive? attribute?", (e, x) => new GeneratorValue(Unique(e, x))),
-        new("max", "value case_sensitive? attribute?", (e, x) => Extreme(e, x, 1)),
-        new("min", "value case_sensitive? attribute?", (e, x) => Extreme(e, x, -1)),
+        new("max", "value case_sensitive? attribute?", (e, x) => Extreme(e, x, 1)) { KeepsOrigin = true },
+        new("min", "value case_sensitive? attribute?", (e, x) => Extreme(e, x, -1)) { KeepsOrigin = true },
         new("sum", "iterable attribute? start?", Sum),
         new("dictsort", "value case_sensitive? by? reverse?", DictSort),
         new("items", "value", (_, x) => new GeneratorValue(Pairs(x[0]!))),
@@ -86,7 +86,7 @@ internal static partial class TemplateFilters
     private static TemplateValue Reverse(TemplateEvaluator evaluator, TemplateValue?[] x)
     {
         if (x[0] is StringValue text)
-            return new StringValue(string.Concat(PythonText.Characters(text.Text).Reverse()));
+            return text.Made(string.Concat(PythonText.Characters(text.Text).Reverse()));
         TemplateValue[] items = [.. TemplateOperators.Items(x[0]!, evaluator)];
         Array.Reverse(items);
         return new GeneratorValue(items, "list_reverseiterator");
@@ -94,12 +94,12 @@ internal static partial class TemplateFilters
 
     private static StringValue Join(TemplateEvaluator evaluator, TemplateValue?[] x)
     {
-        string separator = x[1] is null ? "" : Str(evaluator, x[1]);
+        StringValue separator = x[1] is null ? StringValue.Empty : Str(evaluator, x[1]);
         var values = new List<TemplateValue>();
         foreach (TemplateValue item in TemplateOperators.Items(x[0]!, evaluator))
         {
             if (values.Count > 0)
-                values.Add(new StringValue(separator));
+                values.Add(separator);
             values.Add(Attribute(evaluator, item, x[2]));
         }
 

@@ -30,23 +30,23 @@ internal static partial class TemplateFilters
             Map("lower", PythonCase.Lower, keepSafe: true),
             Map("capitalize", PythonCase.Capitalize, keepSafe: true),
             Map("title", Title),
-            Map("string", x => x),
-            Map("striptags", StripTags),
-            new("safe", "value", (e, x) => new StringValue(Str(e, x[0]), safe: true)),
-            new("forceescape", "value", (e, x) => new StringValue(Escape(Str(e, x[0])), safe: true)),
-            new("trim", "value chars?", (e, x) => e.Text(PythonStrings.Strip(Str(e, x[0]), x[1], left: true, right: true))),
-            new("replace", "s old new count?", Replace),
-            new("center", "value width?", (e, x) => e.Text(PythonStrings.Center(e, Str(e, x[0]), Int(x[1], 80), " "))),
-            new("indent", "s width? first? blank?", Indent),
-            new("truncate", "s length? killwords? end? leeway?", Truncate),
+            new("string", "s", (e, x) => e.Text(Str(e, x[0]).Part(0, Str(e, x[0]).Text.Length))) { KeepsOrigin = true },
+            new("striptags", "s", (e, x) => e.Text(Str(e, x[0]).Made(StripTags(Str(e, x[0]).Text)))) { KeepsOrigin = true },
+            new("safe", "value", (e, x) => Str(e, x[0]) is var text ? new StringValue(text.Text, safe: true, input: text.Input) : text) { KeepsOrigin = true },
+            new("forceescape", "value", (e, x) => Str(e, x[0]) is var text ? text.Made(Escape(text.Text), safe: true) : text) { KeepsOrigin = true },
+            new("trim", "value chars?", (e, x) => e.Text(PythonStrings.Strip(Str(e, x[0]), x[1], left: true, right: true))) { KeepsOrigin = true },
+            new("replace", "s old new count?", Replace) { KeepsOrigin = true },
+            new("center", "value width?", (e, x) => e.Text(PythonStrings.Center(e, Str(e, x[0]), Int(x[1], 80), PythonFormat.Space))) { KeepsOrigin = true },
+            new("indent", "s width? first? blank?", Indent) { KeepsOrigin = true },
+            new("truncate", "s length? killwords? end? leeway?", Truncate) { KeepsOrigin = true },
             new("wordwrap", "s width? break_long_words? wrapstring? break_on_hyphens?", WordWrap),
-            new("wordcount", "s", (e, x) => IntValue.Of(CountWords(Str(e, x[0])))),
-            new("format", Format),
+            new("wordcount", "s", (e, x) => IntValue.Of(CountWords(Str(e, x[0]).Text))),
+            new("format", Format) { KeepsOrigin = true },
             new("urlencode", "value", UrlEncode),
             new("xmlattr", "d autospace?", XmlAttributes),
             new("filesizeformat", "value binary?", FileSize),
-            new("pprint", "value", (e, x) => e.Text(PythonText.Repr(x[0]!, e.Budget))),
-            new("tojson", "x ensure_ascii? indent? separators? sort_keys?", TemplateJson.Filter),
+            new("pprint", "value", (e, x) => e.Text(PythonText.ReprValue(x[0]!, e.Budget))) { KeepsOrigin = true },
+            new("tojson", "x ensure_ascii? indent? separators? sort_keys?", TemplateJson.Filter) { KeepsOrigin = true },
             new("int", "value default? base?", ToInteger),
             new("float", "value default?", (e, x) => Float(x[0]!) is { } f ? new FloatValue(f) : x[1] ?? new FloatValue(0)),
             new("round", "value precision? method?", Round),
@@ -55,13 +55,13 @@ internal static partial class TemplateFilters
             .. Sequences(),
         ];
         foreach (string name in new[] { "escape", "e" })
-            all.Add(new(name, "value", (e, x) => x[0] is StringValue { Safe: true } safe ? safe : new StringValue(Escape(Str(e, x[0])), safe: true)));
+            all.Add(new(name, "value", (e, x) => x[0] is StringValue { Safe: true } safe ? safe : Str(e, x[0]) is var text ? text.Made(Escape(text.Text), safe: true) : text) { KeepsOrigin = true });
         foreach (string name in new[] { "default", "d" })
-            all.Add(new(name, "value default_value? boolean?", (_, x) => x[0] is UndefinedValue || ((x[2]?.Truth ?? false) && !x[0]!.Truth) ? x[1] ?? StringValue.Empty : x[0]!));
+            all.Add(new(name, "value default_value? boolean?", (_, x) => x[0] is UndefinedValue || ((x[2]?.Truth ?? false) && !x[0]!.Truth) ? x[1] ?? StringValue.Empty : x[0]!) { KeepsOrigin = true });
         return TemplateMethods.Table([.. all]);
     }
 
-    private static string Str(TemplateEvaluator evaluator, TemplateValue? value) => PythonText.Str(value!, evaluator.Budget);
+    private static StringValue Str(TemplateEvaluator evaluator, TemplateValue? value) => PythonText.StrValue(value!, evaluator.Budget);
 
     /// <summary>The text of a value that must be one.</summary>
     private static StringValue Text(TemplateValue value) => value as StringValue ?? new StringValue(TemplateMethods.Text(value));
@@ -69,7 +69,7 @@ internal static partial class TemplateFilters
     private static BigInteger Int(TemplateValue? value, int fallback) => value is null or NoneValue ? fallback : TemplateMethods.Integer(value);
 
     private static TemplateFunction Map(string name, Func<string, string> map, bool keepSafe = false) =>
-        new(name, "s", (e, x) => keepSafe && x[0] is StringValue { Safe: true } safe ? new StringValue(map(safe.Text), safe: true) : e.Text(map(Str(e, x[0]))));
+        new(name, "s", (e, x) => keepSafe && x[0] is StringValue { Safe: true } safe ? safe.Mapped(map, safe: true) : e.Text(Str(e, x[0]).Mapped(map))) { KeepsOrigin = true };
 
     private static string Title(string text)
     {
@@ -103,38 +103,46 @@ internal static partial class TemplateFilters
                 at = end;
         }
 
-        return WebUtility.HtmlDecode(string.Join(' ', PythonStrings.Words(result.ToString(), -1, right: false)));
+        return WebUtility.HtmlDecode(string.Join(' ', PythonStrings.Words(result.ToString(), -1, right: false).Select(w => result.ToString(w.Start, w.End - w.Start))));
     }
 
     private static StringValue Replace(TemplateEvaluator evaluator, TemplateValue?[] x) =>
-        evaluator.Text(PythonStrings.Replace(evaluator, Str(evaluator, x[0]), Str(evaluator, x[1]), Str(evaluator, x[2]), Int(x[3], -1)));
+        evaluator.Text(PythonStrings.Replace(evaluator, Str(evaluator, x[0]), Str(evaluator, x[1]).Text, Str(evaluator, x[2]), Int(x[3], -1)));
 
     private static StringValue Indent(TemplateEvaluator evaluator, TemplateValue?[] x)
     {
-        string indent = x[1] is StringValue text ? text.Text : new string(' ', (int)BigInteger.Clamp(Int(x[1], 4), 0, 10_000));
-        bool blank = x[3]?.Truth ?? false;
-        string[] lines = [.. PythonStrings.Lines(Text(x[0]!).Text + "\n")];
-        evaluator.Budget.Text(lines.Sum(l => (long)l.Length + indent.Length));
-        var result = new StringBuilder(x[2]?.Truth ?? false ? indent : "").Append(lines[0]);
-        foreach (string line in lines.AsSpan(1))
-            result.Append('\n').Append(blank || line.Length > 0 ? indent : "").Append(line);
-        return evaluator.Text(result.ToString());
+        StringValue indent = x[1] as StringValue ?? new StringValue(new string(' ', (int)BigInteger.Clamp(Int(x[1], 4), 0, 10_000)));
+        bool blank = x[3]?.Truth ?? false, first = x[2]?.Truth ?? false;
+        StringValue text = Text(x[0]!);
+        TextSpan[] lines = [.. PythonStrings.Lines(text.Text + "\n")];
+        evaluator.Budget.Text(lines.Sum(l => (long)l.End - l.Start + indent.Text.Length));
+        var result = new TemplateText();
+        for (int i = 0; i < lines.Length; i++)
+        {
+            if (i > 0)
+                result.Append('\n');
+            if (i > 0 ? blank || lines[i].End > lines[i].Start : first)
+                result.Append(indent);
+            result.Append(text, lines[i].Start, lines[i].End);
+        }
+
+        return evaluator.Text(result.ToValue());
     }
 
     private static TemplateValue Truncate(TemplateEvaluator evaluator, TemplateValue?[] x)
     {
-        string end = x[3] is null ? "..." : Str(evaluator, x[3]);
+        StringValue end = x[3] is null ? new StringValue("...") : Str(evaluator, x[3]);
         BigInteger length = Int(x[1], 255), leeway = Int(x[4], 5);
-        BigInteger keep = length - PythonText.CodePoints(end);
+        BigInteger keep = length - end.Length;
         if (keep < 0)
-            throw new TemplateFault("AssertionError", $"expected length >= {PythonText.CodePoints(end)}, got {length}");
+            throw new TemplateFault("AssertionError", $"expected length >= {end.Length}, got {length}");
         if (TemplateOperators.Length(x[0]!) <= length + leeway)
             return x[0]!;
         StringValue text = Text(x[0]!);
-        string cut = text.Text[..PythonText.Offset(text.Text, (int)keep)];
-        if (!(x[2]?.Truth ?? false) && cut.LastIndexOf(' ') is var space and >= 0)
-            cut = cut[..space];
-        return new StringValue(cut + end);
+        int cut = PythonText.Offset(text.Text, (int)keep);
+        if (!(x[2]?.Truth ?? false) && text.Text.AsSpan(0, cut).LastIndexOf(' ') is var space and >= 0)
+            cut = space;
+        return TemplateText.Join(text.Part(0, cut), end);
     }
 
     /// <summary>Wraps at white space, and inside words longer than a line.</summary>
@@ -143,13 +151,15 @@ internal static partial class TemplateFilters
         int width = (int)BigInteger.Clamp(Int(x[1], 79), 1, int.MaxValue);
         bool breakLong = x[2]?.Truth ?? true;
         var lines = new List<string>();
-        foreach (string paragraph in PythonStrings.Lines((x[0] as StringValue ?? throw TemplateFault.Attribute(x[0]!, "splitlines")).Text))
+        string all = (x[0] as StringValue ?? throw TemplateFault.Attribute(x[0]!, "splitlines")).Text;
+        foreach (TextSpan span in PythonStrings.Lines(all))
         {
+            string paragraph = all[span.Start..span.End];
             var line = new StringBuilder();
             int before = lines.Count;
-            foreach (string word in PythonStrings.Words(paragraph, -1, right: false))
+            foreach (TextSpan word in PythonStrings.Words(paragraph, -1, right: false))
             {
-                string rest = word;
+                string rest = paragraph[word.Start..word.End];
                 if (line.Length > 0 && line.Length + 1 + rest.Length > width)
                     Flush();
                 for (; breakLong && rest.Length > width; rest = rest[width..])
@@ -167,7 +177,7 @@ internal static partial class TemplateFilters
             }
         }
 
-        return evaluator.Text(string.Join(x[3] is null or NoneValue ? "\n" : Str(evaluator, x[3]), lines));
+        return evaluator.Text(string.Join(x[3] is null or NoneValue ? "\n" : Str(evaluator, x[3]).Text, lines));
     }
 
     private static int CountWords(string text)
@@ -189,17 +199,17 @@ internal static partial class TemplateFilters
         TemplateValue[] values = [.. arguments.Positional.Skip(1)];
         if (values.Length > 0 && arguments.Named.Count > 0)
             throw TemplateFault.Type("can't handle positional and keyword arguments at the same time");
-        string format = Str(evaluator, arguments.Positional[0]);
+        StringValue format = Str(evaluator, arguments.Positional[0]);
         return evaluator.Text(PythonFormat.Percent(format, arguments.Named.Count > 0 ? TemplateValue.Mapping(arguments.Named) : new TupleValue(values), evaluator));
     }
 
     private static StringValue UrlEncode(TemplateEvaluator evaluator, TemplateValue?[] x)
     {
         if (x[0] is StringValue or IntValue or FloatValue or BoolValue or NoneValue)
-            return evaluator.Text(Quote(Str(evaluator, x[0]), "/"));
+            return evaluator.Text(Quote(Str(evaluator, x[0]).Text, "/"));
         IEnumerable<TemplateValue> pairs = x[0] is DictValue dict ? new DictViewValue(dict, "items").Items() : TemplateOperators.Items(x[0]!, evaluator);
         return evaluator.Text(string.Join('&', pairs.Select(p => TemplateOperators.Items(p, evaluator) is [var key, var value]
-            ? Quote(Str(evaluator, key), "").Replace("%20", "+", StringComparison.Ordinal) + "=" + Quote(Str(evaluator, value), "").Replace("%20", "+", StringComparison.Ordinal)
+            ? Quote(Str(evaluator, key).Text, "").Replace("%20", "+", StringComparison.Ordinal) + "=" + Quote(Str(evaluator, value).Text, "").Replace("%20", "+", StringComparison.Ordinal)
             : throw TemplateFault.Value("urlencode takes pairs"))));
     }
 
@@ -221,7 +231,7 @@ internal static partial class TemplateFilters
     {
         if (x[0] is not DictValue dict)
             throw TemplateFault.Attribute(x[0]!, "items");
-        string text = string.Join(' ', dict.Items.Where(i => i.Value is not (NoneValue or UndefinedValue)).Select(i => $"{Escape(Str(evaluator, i.Key))}=\"{Escape(Str(evaluator, i.Value))}\""));
+        string text = string.Join(' ', dict.Items.Where(i => i.Value is not (NoneValue or UndefinedValue)).Select(i => $"{Escape(Str(evaluator, i.Key).Text)}=\"{Escape(Str(evaluator, i.Value).Text)}\""));
         return evaluator.Text(text.Length > 0 && (x[1]?.Truth ?? true) ? " " + text : text);
     }
 

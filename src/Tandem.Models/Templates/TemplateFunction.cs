@@ -51,12 +51,38 @@ internal sealed class TemplateFunction : TemplateValue
 
     public string Name { get; }
 
+    /// <summary>
+    /// Whether a text that it returns says rightly which of its characters came from the input. Of any other function a text counts as input wherever an argument is or may hold input.
+    /// Texts inside lists that functions make must say so themselves.
+    /// </summary>
+    public bool KeepsOrigin { get; init; }
+
     internal override string TypeName => "function";
 
     public TemplateValue Invoke(TemplateEvaluator evaluator, CallArguments arguments)
     {
-        if (_variadic is not null)
-            return _variadic(evaluator, arguments);
+        TemplateValue result = _variadic is not null ? _variadic(evaluator, arguments) : Run(evaluator, arguments);
+        return !KeepsOrigin && result is StringValue { Input: null, Text.Length: > 0 } text ? WithOrigin(text, arguments) : result;
+    }
+
+    private static StringValue WithOrigin(StringValue text, CallArguments arguments)
+    {
+        bool mayHoldInput = arguments.Named.Exists(x => MayHoldInput(x.Value));
+        foreach (TemplateValue argument in arguments.Positional)
+        {
+            if (ReferenceEquals(argument, text))
+                return text;
+            mayHoldInput |= MayHoldInput(argument);
+        }
+
+        return mayHoldInput ? new StringValue(text.Text, text.Safe, text.Spans, StringValue.Whole) : text;
+    }
+
+    private static bool MayHoldInput(TemplateValue value) =>
+        value is StringValue text ? text.Input is not null : value is not (IntValue or FloatValue or BoolValue or NoneValue or UndefinedValue or RangeValue);
+
+    private TemplateValue Run(TemplateEvaluator evaluator, CallArguments arguments)
+    {
         if (arguments.Positional.Count > _parameters.Length)
             throw TemplateFault.Type($"{Name}() takes {_parameters.Length} positional arguments but {arguments.Positional.Count} were given");
         var values = new TemplateValue?[_parameters.Length];
@@ -100,7 +126,7 @@ internal sealed class MethodValue(TemplateValue self, TemplateFunction function)
     /// <summary>Methods of a text that is marked safe give texts that are.</summary>
     private static TemplateValue Marked(TemplateValue value) => value switch
     {
-        StringValue text => new StringValue(text.Text, safe: true),
+        StringValue text => new StringValue(text.Text, safe: true, input: text.Input),
         ListValue list => new ListValue([.. list.Items.Select(Marked)]),
         TupleValue tuple => new TupleValue([.. tuple.Items.Select(Marked)]),
         _ => value,
@@ -108,11 +134,18 @@ internal sealed class MethodValue(TemplateValue self, TemplateFunction function)
 }
 
 /// <summary>A macro and the scope that it was defined in.</summary>
-internal sealed class MacroValue(MacroStatement statement, TemplateScope scope) : TemplateValue
+internal sealed class MacroValue : TemplateValue
 {
-    public MacroStatement Statement { get; } = statement;
+    public MacroValue(MacroStatement statement, TemplateScope scope)
+    {
+        Statement = statement;
+        Scope = scope;
+        scope.Capture();
+    }
 
-    public TemplateScope Scope { get; } = scope;
+    public MacroStatement Statement { get; }
+
+    public TemplateScope Scope { get; }
 
     internal override string TypeName => "Macro";
 }
@@ -125,23 +158,81 @@ internal sealed class BlockValue(BlockStatement statement) : TemplateValue
     internal override string TypeName => "BlockReference";
 }
 
-/// <summary>The names of one body, inside those of the bodies around it.</summary>
+/// <summary>The names of one body, inside those of the bodies around it: a few in a list, many in a dictionary.</summary>
 internal sealed class TemplateScope(TemplateScope? parent)
 {
+    private const int MostListed = 8;
+
+    private KeyValuePair<string, TemplateValue>[] _listed = [];
+    private int _count;
     private Dictionary<string, TemplateValue>? _names;
+
+    /// <summary>Whether a macro keeps the scope beyond its body.</summary>
+    public bool IsCaptured { get; private set; }
+
+    private TemplateScope? Parent { get; } = parent;
 
     public TemplateValue? Find(string name)
     {
         for (TemplateScope? scope = this; scope is not null; scope = scope.Parent)
         {
-            if (scope._names is not null && scope._names.TryGetValue(name, out TemplateValue? value))
-                return value;
+            if (scope._names is not null)
+            {
+                if (scope._names.TryGetValue(name, out TemplateValue? value))
+                    return value;
+            }
+            else if (scope.IndexOf(name) is var index and >= 0)
+            {
+                return scope._listed[index].Value;
+            }
         }
 
         return null;
     }
 
-    public void Set(string name, TemplateValue value) => (_names ??= [])[name] = value;
+    public void Set(string name, TemplateValue value)
+    {
+        if (_names is not null)
+        {
+            _names[name] = value;
+            return;
+        }
 
-    private TemplateScope? Parent { get; } = parent;
+        int index = IndexOf(name);
+        if (index < 0 && _count == MostListed)
+        {
+            _names = new Dictionary<string, TemplateValue>(_listed, StringComparer.Ordinal) { [name] = value };
+            return;
+        }
+
+        if (index < 0 && _count == _listed.Length)
+            Array.Resize(ref _listed, Math.Max(2, 2 * _count));
+        _listed[index < 0 ? _count++ : index] = new(name, value);
+    }
+
+    /// <summary>Forgets all names, for the next round of a loop.</summary>
+    public void Clear()
+    {
+        _names = null;
+        _listed.AsSpan(0, _count).Clear();
+        _count = 0;
+    }
+
+    /// <summary>Keeps this scope and those around it as they are.</summary>
+    public void Capture()
+    {
+        for (TemplateScope? scope = this; scope is { IsCaptured: false }; scope = scope.Parent)
+            scope.IsCaptured = true;
+    }
+
+    private int IndexOf(string name)
+    {
+        for (int i = 0; i < _count; i++)
+        {
+            if (_listed[i].Key == name)
+                return i;
+        }
+
+        return -1;
+    }
 }

@@ -50,7 +50,7 @@ internal static class TemplateGlobals
         }
 
         foreach ((string key, TemplateValue value) in arguments.Named)
-            dict.Items[new StringValue(key)] = value;
+            dict.Items[new StringValue(key, input: StringValue.Whole)] = value;
         return dict;
     }
 

@@ -1,5 +1,5 @@
+using System.Buffers;
 using System.Globalization;
-using System.Text;
 
 namespace Tandem.Models;
 
@@ -8,7 +8,10 @@ internal sealed class TemplateJson
 {
     private const int MaxDepth = 200;
 
-    private readonly StringBuilder _text = new();
+    private static readonly SearchValues<char> Escaped = SearchValues.Create([.. Enumerable.Range(0, ' ').Select(x => (char)x), '"', '\\']);
+    private static readonly SearchValues<char> NotAscii = SearchValues.Create([.. Enumerable.Range(0, 0x10000).Select(x => (char)x).Where(c => c is < ' ' or > '~' or '"' or '\\')]);
+
+    private readonly TemplateText _text = new();
     private readonly TemplateBudget _budget;
     private readonly string? _indent;
     private readonly string _itemSeparator;
@@ -39,9 +42,12 @@ internal sealed class TemplateJson
             (item, key) = (TemplateMethods.Text(pair[0]), TemplateMethods.Text(pair[1]));
         }
 
+        bool inputLayout = x[2] is StringValue { Input: not null } || (x[3] is SequenceValue { Items: var layout } && Array.Exists(layout, i => i is StringValue { Input: not null }));
         var json = new TemplateJson(evaluator.Budget, x[1]?.Truth ?? false, indent, item, key, x[4]?.Truth ?? false);
         json.Write(x[0]!, 0);
-        return evaluator.Text(json._text.ToString());
+        if (inputLayout)
+            json._text.MarkInput(0);
+        return evaluator.Text(json._text.ToValue());
     }
 
     private void Write(TemplateValue value, int depth)
@@ -57,7 +63,7 @@ internal sealed class TemplateJson
                 _text.Append(Scalar(value));
                 break;
             case StringValue text:
-                WriteText(text.Text);
+                WriteText(text);
                 break;
             case SequenceValue sequence:
                 WriteList(sequence.Items, depth);
@@ -111,7 +117,7 @@ internal sealed class TemplateJson
                 _text.Append(_itemSeparator);
             first = false;
             NewLine(depth + 1);
-            WriteText(key is StringValue text ? text.Text : Scalar(key));
+            WriteText(key as StringValue ?? new StringValue(Scalar(key)));
             _text.Append(_keySeparator);
             Write(value, depth + 1);
         }
@@ -130,29 +136,42 @@ internal sealed class TemplateJson
             _text.Append(_indent);
     }
 
-    private void WriteText(string text)
+    // The quotes are the template's, what is between them the input's if any of the text is.
+    private void WriteText(StringValue text)
     {
+        bool isInput = text.Input is not null;
+        ReadOnlySpan<char> rest = text.Text;
         _text.Append('"');
-        foreach (char c in text)
+        int start = _text.Length;
+        while (true)
         {
-            switch (c)
-            {
-                case '"': _text.Append("\\\""); break;
-                case '\\': _text.Append("\\\\"); break;
-                case '\n': _text.Append("\\n"); break;
-                case '\r': _text.Append("\\r"); break;
-                case '\t': _text.Append("\\t"); break;
-                case '\b': _text.Append("\\b"); break;
-                case '\f': _text.Append("\\f"); break;
-                default:
-                    if (c < ' ' || (_ascii && c > '~'))
-                        _text.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
-                    else
-                        _text.Append(c);
-                    break;
-            }
+            int plain = _ascii ? rest.IndexOfAny(NotAscii) : rest.IndexOfAny(Escaped);
+            if (plain < 0)
+                break;
+            _text.Append(rest[..plain]);
+            AppendEscape(rest[plain]);
+            rest = rest[(plain + 1)..];
         }
 
+        _text.Append(rest);
+        if (isInput)
+            _text.MarkInput(start);
         _text.Append('"');
+    }
+
+    private void AppendEscape(char c)
+    {
+        string? name = c switch
+        {
+            '"' => "\\\"",
+            '\\' => "\\\\",
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            '\b' => "\\b",
+            '\f' => "\\f",
+            _ => null,
+        };
+        _text.Append(name ?? string.Create(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}"));
     }
 }

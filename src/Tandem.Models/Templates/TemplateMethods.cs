@@ -10,7 +10,7 @@ internal static class TemplateMethods
         new("keys", "self", (_, x) => new DictViewValue((DictValue)x[0]!, "keys")),
         new("values", "self", (_, x) => new DictViewValue((DictValue)x[0]!, "values")),
         new("items", "self", (_, x) => new DictViewValue((DictValue)x[0]!, "items")),
-        new("get", "self key default?", (_, x) => ((DictValue)x[0]!).Items.GetValueOrDefault(x[1]!) ?? x[2] ?? NoneValue.Instance),
+        new("get", "self key default?", (_, x) => ((DictValue)x[0]!).Items.GetValueOrDefault(x[1]!) ?? x[2] ?? NoneValue.Instance) { KeepsOrigin = true },
         new("copy", "self", (_, x) => x[0]!));
 
     private static readonly FrozenDictionary<string, TemplateFunction> Sequence = Table(
@@ -24,10 +24,10 @@ internal static class TemplateMethods
         new("is_integer", "self", (_, x) => BoolValue.Of(x[0] is not FloatValue f || (double.IsFinite(f.Value) && f.Value == Math.Floor(f.Value)))));
 
     private static readonly FrozenDictionary<string, TemplateFunction> Bytes = Table(
-        new TemplateFunction("decode", "self encoding? errors?", (_, x) => new StringValue(System.Text.Encoding.UTF8.GetString(((BytesValue)x[0]!).Value))));
+        new TemplateFunction("decode", "self encoding? errors?", (_, x) => new StringValue(System.Text.Encoding.UTF8.GetString(((BytesValue)x[0]!).Value), input: StringValue.Whole)));
 
     private static readonly FrozenDictionary<string, TemplateFunction> Cycler = Table(
-        new("next", "self", (_, x) => Advance((CyclerValue)x[0]!)),
+        new("next", "self", (_, x) => Advance((CyclerValue)x[0]!)) { KeepsOrigin = true },
         new("reset", "self", (_, x) =>
         {
             ((CyclerValue)x[0]!).Position = 0;
@@ -65,9 +65,12 @@ internal static class TemplateMethods
     }
 
     /// <summary>The text of a value that must be one.</summary>
-    public static string Text(TemplateValue value) => value switch
+    public static string Text(TemplateValue value) => TextValue(value).Text;
+
+    /// <summary>A value that must be a text.</summary>
+    public static StringValue TextValue(TemplateValue value) => value switch
     {
-        StringValue text => text.Text,
+        StringValue text => text,
         UndefinedValue undefined => throw undefined.Fault(),
         _ => throw TemplateFault.Type($"expected str, got {value.TypeName}"),
     };

@@ -14,15 +14,20 @@ internal static class TemplateOperators
         if (left is UndefinedValue u)
             throw u.Fault();
         if (left is StringValue format && op == "%")
-            return new StringValue(PythonFormat.Percent(format.Text, format.Safe ? Escaped(right) : right, evaluator), format.Safe);
+        {
+            StringValue formatted = PythonFormat.Percent(format, format.Safe ? Escaped(right) : right, evaluator);
+            return format.Safe ? new StringValue(formatted.Text, safe: true, input: formatted.Input) : formatted;
+        }
+
         if (right is UndefinedValue v)
             throw v.Fault();
         if (Number(left) is { } a && Number(right) is { } b)
             return a.Float is null && b.Float is null ? Integers(op, a.Integer, b.Integer) : Floats(op, a.Float ?? ToDouble(a.Integer), b.Float ?? ToDouble(b.Integer));
         return op switch
         {
-            "+" when left is StringValue s && right is StringValue t && (s.Safe || t.Safe) => new StringValue(TemplateFilters.Escape(s) + TemplateFilters.Escape(t), safe: true),
-            "+" when left is StringValue s && right is StringValue t => Concat([s, t], evaluator),
+            "+" when left is StringValue s && right is StringValue t && (s.Safe || t.Safe) =>
+                new StringValue(TemplateFilters.Escape(s) + TemplateFilters.Escape(t), safe: true, input: s.Input is null && t.Input is null ? null : StringValue.Whole),
+            "+" when left is StringValue s && right is StringValue t => Join(s, t, evaluator),
             "+" when left is ListValue s && right is ListValue t => new ListValue(Join(s.Items, t.Items, evaluator)),
             "+" when left is TupleValue s && right is TupleValue t => new TupleValue(Join(s.Items, t.Items, evaluator)),
             "+" when left is StringValue => throw TemplateFault.Type($"can only concatenate str (not \"{right.TypeName}\") to str"),
@@ -49,17 +54,17 @@ internal static class TemplateOperators
     /// <summary>The texts of the values one after the other; generation spans move along.</summary>
     public static StringValue Concat(ReadOnlySpan<TemplateValue> values, TemplateEvaluator evaluator)
     {
-        var text = new StringBuilder();
-        List<GenerationSpan>? spans = null;
+        var text = new TemplateText();
+        List<TextSpan>? spans = null;
         foreach (TemplateValue value in values)
         {
             if (value is StringValue { Spans: { } inner })
                 (spans ??= []).AddRange(inner.Select(x => x.Move(text.Length)));
-            text.Append(PythonText.Str(value, evaluator.Budget));
+            text.Append(PythonText.StrValue(value, evaluator.Budget));
             evaluator.Budget.Text(text.Length);
         }
 
-        return new StringValue(text.ToString(), spans: spans?.ToArray());
+        return text.ToValue(spans: spans?.ToArray());
     }
 
     /// <summary>The value as a number, bools counting as 1 and 0, or null.</summary>
@@ -191,7 +196,7 @@ internal static class TemplateOperators
             case SequenceValue sequence:
                 return sequence.Items;
             case StringValue text:
-                return PythonText.Characters(text.Text).Select(x => new StringValue(x));
+                return Characters(text);
             case DictValue dict:
                 return dict.Items.Keys;
             case DictViewValue view:
@@ -264,7 +269,7 @@ internal static class TemplateOperators
             SequenceValue sequence => sequence.Items[(int)at],
             RangeValue range => IntValue.Of(range.Start + (at * range.Step)),
             BytesValue bytes => IntValue.Of(bytes.Value[(int)at]),
-            _ => Character(((StringValue)target).Text, (int)at),
+            _ => Character((StringValue)target, (int)at),
         };
     }
 
@@ -292,11 +297,11 @@ internal static class TemplateOperators
             if (by.IsOne)
             {
                 int first = PythonText.Offset(text.Text, (int)from);
-                return new StringValue(to <= from ? "" : text.Text[first..PythonText.Offset(text.Text, (int)to)]);
+                return to <= from ? StringValue.Empty : text.Part(first, PythonText.Offset(text.Text, (int)to));
             }
 
             string[] characters = [.. PythonText.Characters(text.Text)];
-            return new StringValue(string.Concat(places.Select(x => characters[x])));
+            return text.Made(string.Concat(places.Select(x => characters[x])));
         }
 
         TemplateValue[] items = [.. places.Select(x => ((SequenceValue)target).Items[x])];
@@ -306,7 +311,7 @@ internal static class TemplateOperators
     /// <summary>Values for a format that is marked safe.</summary>
     private static TemplateValue Escaped(TemplateValue value) => value switch
     {
-        StringValue text => new StringValue(TemplateFilters.Escape(text), safe: true),
+        StringValue text => text.Made(TemplateFilters.Escape(text), safe: true),
         TupleValue tuple => new TupleValue([.. tuple.Items.Select(Escaped)]),
         _ => value,
     };
@@ -318,10 +323,30 @@ internal static class TemplateOperators
         _ => Number(value) is { Float: null } n ? n.Integer : throw TemplateFault.Type("slice indices must be integers or None or have an __index__ method"),
     };
 
-    private static StringValue Character(string text, int at)
+    private static StringValue Character(StringValue text, int at)
     {
-        int start = PythonText.Offset(text, at);
-        return new StringValue(text.Substring(start, start + 1 < text.Length && char.IsSurrogatePair(text[start], text[start + 1]) ? 2 : 1));
+        int start = PythonText.Offset(text.Text, at);
+        return text.Part(start, start + CharacterLength(text.Text, start));
+    }
+
+    private static IEnumerable<StringValue> Characters(StringValue text)
+    {
+        for (int at = 0; at < text.Text.Length;)
+        {
+            int end = at + CharacterLength(text.Text, at);
+            yield return text.Part(at, end);
+            at = end;
+        }
+    }
+
+    private static int CharacterLength(string text, int at) => at + 1 < text.Length && char.IsSurrogatePair(text[at], text[at + 1]) ? 2 : 1;
+
+    private static StringValue Join(StringValue left, StringValue right, TemplateEvaluator evaluator)
+    {
+        if (left.Spans is not null || right.Spans is not null)
+            return Concat([left, right], evaluator);
+        evaluator.Budget.Text((long)left.Text.Length + right.Text.Length);
+        return TemplateText.Join(left, right);
     }
 
     private static TemplateValue Integers(string op, BigInteger a, BigInteger b)
@@ -399,7 +424,7 @@ internal static class TemplateOperators
         if (value is StringValue text)
         {
             evaluator.Budget.Text((long)BigInteger.Min(times * text.Text.Length, long.MaxValue));
-            return new StringValue(text.Text.Length == 0 ? "" : new StringBuilder().Insert(0, text.Text, (int)times).ToString());
+            return text.Made(text.Text.Length == 0 ? "" : new StringBuilder().Insert(0, text.Text, (int)times).ToString());
         }
 
         TemplateValue[] items = ((SequenceValue)value).Items;

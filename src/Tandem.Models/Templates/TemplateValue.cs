@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Text;
 using System.Text.Json;
 
 namespace Tandem.Models;
@@ -22,8 +23,8 @@ public abstract class TemplateValue
     /// <summary>Whether the value counts as true.</summary>
     internal virtual bool Truth => true;
 
-    /// <summary>A text.</summary>
-    public static implicit operator TemplateValue(string text) => new StringValue(text);
+    /// <summary>A text from outside: control tokens in it are never parsed.</summary>
+    public static implicit operator TemplateValue(string text) => new StringValue(text, input: StringValue.Whole);
 
     /// <summary>True or False.</summary>
     public static implicit operator TemplateValue(bool value) => BoolValue.Of(value);
@@ -34,8 +35,11 @@ public abstract class TemplateValue
     /// <summary>A floating-point number.</summary>
     public static implicit operator TemplateValue(double value) => new FloatValue(value);
 
-    /// <summary>A text.</summary>
+    /// <summary>A text from outside: control tokens in it are never parsed.</summary>
     public static TemplateValue FromString(string text) => text;
+
+    /// <summary>A text that is trusted as the template itself is: control tokens in it are parsed.</summary>
+    public static TemplateValue FromTrusted(string text) => new StringValue(text);
 
     /// <summary>True or False.</summary>
     public static TemplateValue FromBoolean(bool value) => value;
@@ -54,7 +58,7 @@ public abstract class TemplateValue
     {
         var dict = new DictValue();
         foreach ((string key, TemplateValue value) in items)
-            dict.Items[new StringValue(key)] = value;
+            dict.Items[new StringValue(key, input: StringValue.Whole)] = value;
         return dict;
     }
 
@@ -68,7 +72,7 @@ public abstract class TemplateValue
             case JsonValueKind.Array:
                 return List(json.EnumerateArray().Select(FromJson));
             case JsonValueKind.String:
-                return new StringValue(json.GetString()!);
+                return FromString(json.GetString()!);
             case JsonValueKind.Number:
                 string raw = json.GetRawText();
                 return raw.AsSpan().IndexOfAny(".eE") < 0 ? IntValue.Of(PythonNumbers.ParseInteger(raw)) : new FloatValue(json.GetDouble());
@@ -109,7 +113,8 @@ internal sealed class BoolValue(bool value) : TemplateValue
 internal sealed class IntValue : TemplateValue
 {
     private const int MaxBits = 1 << 14;
-    private static readonly IntValue[] Small = [.. Enumerable.Range(-16, 272).Select(x => new IntValue(x))];
+    private const int MostShared = 1024;
+    private static readonly IntValue[] Small = [.. Enumerable.Range(-16, 16 + MostShared).Select(x => new IntValue(x))];
 
     private IntValue(BigInteger value) => Value = value;
 
@@ -119,9 +124,11 @@ internal sealed class IntValue : TemplateValue
 
     internal override bool Truth => !Value.IsZero;
 
+    public static IntValue Of(long value) => value is >= -16 and < MostShared ? Small[(int)value + 16] : new IntValue(value);
+
     public static IntValue Of(BigInteger value)
     {
-        if (value >= -16 && value < 256)
+        if (value >= -16 && value < MostShared)
             return Small[(int)value + 16];
         if (value.GetBitLength() > MaxBits)
             throw TemplateFault.Overflow($"an integer of more than {MaxBits} bits");
@@ -138,17 +145,30 @@ internal sealed class FloatValue(double value) : TemplateValue
     internal override bool Truth => Value != 0;
 }
 
-/// <summary>A text; <see cref="Safe"/> when it was escaped or marked safe, <see cref="Spans"/> when parts of it were written inside generation blocks.</summary>
-internal sealed class StringValue(string text, bool safe = false, GenerationSpan[]? spans = null) : TemplateValue
+/// <summary>
+/// A text; <see cref="Safe"/> when it was escaped or marked safe, <see cref="Spans"/> when parts of it were written inside generation blocks, <see cref="Input"/> when characters of it
+/// came from the input.
+/// </summary>
+internal sealed class StringValue(string text, bool safe = false, TextSpan[]? spans = null, TextSpan[]? input = null) : TemplateValue
 {
     public static readonly StringValue Empty = new("");
+
+    /// <summary>Stands for all characters, so that a text from the input costs no list.</summary>
+    public static readonly TextSpan[] Whole = [new(0, int.MaxValue)];
+
     private int _codePoints = -1;
 
     public string Text { get; } = text;
 
     public bool Safe { get; } = safe;
 
-    public GenerationSpan[]? Spans { get; } = spans;
+    public TextSpan[]? Spans { get; } = spans;
+
+    /// <summary>Which characters came from the input; null for none, <see cref="Whole"/> for all.</summary>
+    public TextSpan[]? Input { get; } = input;
+
+    /// <summary>Whether all characters came from the input.</summary>
+    public bool IsWhole => ReferenceEquals(Input, Whole);
 
     /// <summary>Length in code points, as Python counts.</summary>
     public int Length
@@ -164,6 +184,24 @@ internal sealed class StringValue(string text, bool safe = false, GenerationSpan
     internal override string TypeName => Safe ? "Markup" : "str";
 
     internal override bool Truth => Text.Length > 0;
+
+    /// <summary>A part, with what is known of its characters.</summary>
+    public StringValue Part(int start, int end)
+    {
+        if (start == 0 && end == Text.Length && !Safe && Spans is null)
+            return this;
+        return start >= end ? Empty : new StringValue(Text[start..end], input: TemplateText.InputOf(this, start, end));
+    }
+
+    /// <summary>A text made of this one in a way that does not keep places: input if any of it is.</summary>
+    public StringValue Made(string text, bool safe = false) => new(text, safe, input: Input is null ? null : Whole);
+
+    /// <summary>A text made character by character.</summary>
+    public StringValue Mapped(Func<string, string> map, bool safe = false)
+    {
+        string text = map(Text);
+        return text.Length == Text.Length && Ascii.IsValid(Text) ? new StringValue(text, safe, input: Input) : Made(text, safe);
+    }
 }
 
 /// <summary>Bytes, which only <c>encode</c> makes.</summary>
@@ -248,6 +286,14 @@ internal sealed class RangeValue(BigInteger start, BigInteger stop, BigInteger s
 
     public IEnumerable<TemplateValue> Items()
     {
+        if (BigInteger.Abs(Start) < int.MaxValue && BigInteger.Abs(Stop) < int.MaxValue && BigInteger.Abs(Step) < int.MaxValue)
+        {
+            long stop = (long)Stop, step = (long)Step;
+            for (long at = (long)Start; step > 0 ? at < stop : at > stop; at += step)
+                yield return IntValue.Of(at);
+            yield break;
+        }
+
         BigInteger count = Count;
         for (BigInteger i = 0; i < count; i++)
             yield return IntValue.Of(Start + (i * Step));
@@ -271,11 +317,17 @@ internal sealed class GeneratorValue(IEnumerable<TemplateValue> items, string ty
 /// <summary>Something that is missing. It knows why, and says so when it is used for more than printing and testing.</summary>
 internal sealed class UndefinedValue(string reason, bool strict, string category = "UndefinedError") : TemplateValue
 {
+    private readonly TemplateValue? _target;
+
+    /// <summary>An attribute that a value does not have.</summary>
+    public UndefinedValue(TemplateValue target, string name, bool strict)
+        : this(name, strict) => _target = target;
+
     internal override string TypeName => "Undefined";
 
     internal override bool Truth => strict ? throw Fault() : false;
 
-    public TemplateFault Fault() => new(category, reason);
+    public TemplateFault Fault() => new(category, _target is null ? reason : $"'{TemplateEvaluator.Describe(_target)}' has no attribute '{reason}'");
 
     /// <summary>Refuses the uses that only a strict undefined refuses.</summary>
     public void Use()

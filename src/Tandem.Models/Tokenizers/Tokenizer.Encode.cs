@@ -47,6 +47,20 @@ public sealed partial class Tokenizer
         return result;
     }
 
+    /// <summary>
+    /// Token ids of a text that a template wrote, without special tokens around it: special tokens are parsed where all of their characters are the template's own, and are text
+    /// where any came from the input. Nothing else depends on where characters came from: what lies between two special tokens is encoded as one.
+    /// </summary>
+    public int[] Encode(RenderedTemplate text)
+    {
+        var ids = new List<int>((text.Text.Length / 3) + 8);
+        EncodeText(text.Text, new Output(ids, null, null) { Input = [.. text.InputSpans] }, SpecialTokens.Parse);
+        return [.. ids];
+    }
+
+    /// <summary>As <see cref="Encode(RenderedTemplate)"/>, with the tokens' places.</summary>
+    public TokenEncoding EncodeWithOffsets(RenderedTemplate text) => new(Sequence(text.Text, 0, SpecialTokens.Parse, [.. text.InputSpans]), text.Text);
+
     /// <summary>Appends the token ids of a text, without special tokens around it.</summary>
     /// <exception cref="TandemException">The text has a special token and those are forbidden.</exception>
     public void Encode(ReadOnlySpan<char> text, List<int> ids, SpecialTokens special = SpecialTokens.AsText) => EncodeText(text, new Output(ids, null, null), special);
@@ -71,9 +85,9 @@ public sealed partial class Tokenizer
         return pair == null ? new TokenEncoding(tokens, text) : new TokenEncoding(tokens, text, pair);
     }
 
-    private EncodedToken[] Sequence(string text, int sequence, SpecialTokens special)
+    private EncodedToken[] Sequence(string text, int sequence, SpecialTokens special, TextSpan[]? input = null)
     {
-        var output = new Output([], [], []);
+        var output = new Output([], [], []) { Input = input ?? [] };
         EncodeText(text, output, special);
         return [.. output.Tokens!.Select((t, i) => Parts.PostProcessor?.Trim(t with { Sequence = sequence }, i == 0, text) ?? t with { Sequence = sequence })];
     }
@@ -84,7 +98,7 @@ public sealed partial class Tokenizer
     private void CutTokens(AlignedText text, Output output, SpecialTokens special, AddedTokenMatcher matcher, bool normalized)
     {
         int done = 0, from = matcher.OnlySpecial && special == SpecialTokens.AsText ? text.Text.Length : 0;
-        while (matcher.Find(text.Text, from, out int at, out int length) is { } token)
+        while (matcher.Find(text, from, output.Input, out int at, out int length) is { } token)
         {
             int start = at, end = from = at + length;
             if ((token.Special && special == SpecialTokens.AsText) || (token.SingleWord && !StandsAlone(text.Text, start, end))) continue;
@@ -154,9 +168,12 @@ public sealed partial class Tokenizer
             while (atByte + size <= ranges[i].Start) Advance(word.Text);
             int start = at;
             while (atByte + size < ranges[i].End) Advance(word.Text);
+
+            // An empty range stands for nothing, at the start of its character.
+            bool empty = ranges[i].End == ranges[i].Start;
             int end = at + length;
             string text = ids[i] == Model.SurfaceId ? word.Text[start..end].ToString() : TokenText(ids[i]);
-            tokens.Add(new EncodedToken(ids[i], text, word.StartOf(start), word.EndOf(end - 1), 0, 0));
+            tokens.Add(new EncodedToken(ids[i], text, word.StartOf(start), empty ? word.StartOf(start) : word.EndOf(end - 1), 0, 0));
         }
 
         void Advance(ReadOnlySpan<char> text)
@@ -181,6 +198,9 @@ public sealed partial class Tokenizer
     /// <summary>Where tokens go: ids always, places where they are wanted.</summary>
     private readonly record struct Output(List<int> Ids, List<EncodedToken>? Tokens, List<ByteRange>? Ranges)
     {
+        /// <summary>Where special tokens are text: ranges of the original, in order.</summary>
+        public TextSpan[] Input { get; init; } = [];
+
         public void Add(int id, AlignedText text)
         {
             Ids.Add(id);

@@ -189,6 +189,12 @@ internal sealed record TokenizerParts
     /// <summary>Puts special tokens around it.</summary>
     public PostProcessor? PostProcessor { get; init; }
 
+    /// <summary>How sequences that are too long are cut, where that is asked for.</summary>
+    public Truncation? Truncation { get; init; }
+
+    /// <summary>How sequences are padded, where that is asked for.</summary>
+    public Padding? Padding { get; init; }
+
     /// <summary>Turns tokens into text again.</summary>
     public Decoder Decoder { get; init; } = new ByteLevelDecoder();
 }

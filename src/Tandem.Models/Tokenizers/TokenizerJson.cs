@@ -18,18 +18,31 @@ public static class TokenizerJson
     public static Tokenizer Load(string path)
     {
         using JsonDocument document = BoundedJson.ReadFile(path, MaxFileBytes);
+        return Read(document, path);
+    }
+
+    /// <summary>Writes a tokenizer, beside its place first.</summary>
+    public static void Save(Tokenizer tokenizer, string path) => AtomicFile.WriteAllBytes(path, Write(tokenizer));
+
+    /// <summary>Reads a tokenizer from the bytes of such a file.</summary>
+    /// <exception cref="TandemException">They are malformed, or of another kind.</exception>
+    internal static Tokenizer Parse(ReadOnlyMemory<byte> utf8, string place)
+    {
+        using JsonDocument document = BoundedJson.Parse(utf8, place);
+        return Read(document, place);
+    }
+
+    private static Tokenizer Read(JsonDocument document, string place)
+    {
         try
         {
             return Read(document.RootElement);
         }
         catch (TandemException e)
         {
-            throw new TandemException($"{path}: {e.Message}", e);
+            throw new TandemException($"{place}: {e.Message}", e);
         }
     }
-
-    /// <summary>Writes a tokenizer, beside its place first.</summary>
-    public static void Save(Tokenizer tokenizer, string path) => AtomicFile.WriteAllBytes(path, Write(tokenizer));
 
     private static Tokenizer Read(JsonElement root)
     {
@@ -38,12 +51,16 @@ public static class TokenizerJson
             AddedTokens = root.TryGetProperty("added_tokens", out JsonElement added) && added.ValueKind != JsonValueKind.Null
                 ? [.. PartJson.Items(root, "", "added_tokens").Select(t => AddedToken.Read(t.Item, t.Place))]
                 : [],
+            Truncation = Truncation.Read(root),
+            Padding = Padding.Read(root),
             Normalizer = Part(root, "normalizer", Normalizer.Read),
             PreTokenizer = Part(root, "pre_tokenizer", PreTokenizer.Read),
             PostProcessor = Part(root, "post_processor", PostProcessor.Read),
             Decoder = Part(root, "decoder", Decoder.Read) ?? new JoinDecoder(),
         };
-        return new Tokenizer(ModelJson.Read(PartJson.Need(root, "", "model"), parts.PreTokenizer?.TakesBytes == true), parts);
+        TokenModel model = ModelJson.Read(PartJson.Need(root, "", "model"), parts.PreTokenizer?.TakesBytes == true);
+        if (model is not (ByteLevelBpe or CharacterBpe)) parts.PreTokenizer?.WriteBytes();
+        return new Tokenizer(model, parts);
     }
 
     private static T? Part<T>(JsonElement root, string name, Func<JsonElement, string, T?> read)
@@ -56,8 +73,8 @@ public static class TokenizerJson
         {
             json.WriteStartObject();
             json.WriteString("version", "1.0");
-            json.WriteNull("truncation");
-            json.WriteNull("padding");
+            WritePart(json, "truncation", tokenizer.Truncation, (p, j) => p.Write(j));
+            WritePart(json, "padding", tokenizer.Padding, (p, j) => p.Write(j));
             json.WriteStartArray("added_tokens");
             foreach (AddedToken token in tokenizer.AddedTokens) token.Write(json);
             json.WriteEndArray();

@@ -1,15 +1,11 @@
 namespace Tandem.Conformance.Kinds;
 
-/// <summary>
-/// Kinds that the engine has nothing for yet: each file is a case, unsupported by the kind's name. Malformed safetensors, which stand among GGUF's, are run.
-/// </summary>
+/// <summary>Kinds that the engine has nothing for yet: each file is a case, unsupported by the kind's name.</summary>
 internal static class OtherKinds
 {
     /// <summary>Reports all cases of a folder.</summary>
     public static void Run(string kind, CaseFolder folder, RunContext context)
     {
-        int before = context.Report.Results.Count;
-        RunSafetensors(folder, context);
         IReadOnlyList<string> files = folder.Unread;
         foreach (string file in files)
         {
@@ -18,12 +14,6 @@ internal static class OtherKinds
         }
 
         // A kind whose only case is described in words.
-        if (context.Report.Results.Count == before && folder.HasAny) context.Report.Case(folder.Name, _ => throw new UnsupportedException(kind));
-    }
-
-    private static void RunSafetensors(CaseFolder folder, RunContext context)
-    {
-        if (SafetensorsCases.Has(folder)) SafetensorsCases.Run(folder, context);
-        foreach (CaseFolder sub in folder.Folders) RunSafetensors(sub, context);
+        if (files.Count == 0 && folder.HasAny) context.Report.Case(folder.Name, _ => throw new UnsupportedException(kind));
     }
 }

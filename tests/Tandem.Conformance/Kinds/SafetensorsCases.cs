@@ -29,7 +29,7 @@ internal static class SafetensorsCases
 
     // One category, several joined by _or_, or one of the free forms. Names of categories are suggestions: where a file ends too early, the data it lacks
     // lie beyond its end, and a header that is longer than the file is one that the file ends in.
-    private static bool Matches(string expected, string verdict) => expected switch
+    internal static bool Matches(string expected, string verdict) => expected switch
     {
         "accept_or_reject" => true,
         "any_error" => verdict != Accept,
@@ -58,7 +58,7 @@ internal static class SafetensorsCases
     }
 
     // The categories' names: BadJson is bad_json, UnknownDType unknown_dtype.
-    private static string Snake(string name)
+    internal static string Snake(string name)
     {
         var snake = new StringBuilder();
         for (int i = 0; i < name.Length; i++)

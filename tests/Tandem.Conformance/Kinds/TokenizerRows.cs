@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Tandem.Models;
 
@@ -40,6 +42,59 @@ internal static class TokenizerRows
             ?? In(row, "flush", Difference(Text(row, "flush"), decoder.Flush()))
             ?? In(row, "batch", Difference(Text(row, "batch"), tokenizer.Decode(ids, skipSpecial: true)));
     });
+
+    /// <summary>SentencePiece's rows: pieces, surfaces, offsets in bytes of the original, the normalized text, decoding, and ids with both ends.</summary>
+    public static void CompareSentencePiece(Tokenizer tokenizer, Tokenizer both, JsonElement[] rows, Checks checks) => checks.Rows("row", rows, row =>
+    {
+        string text = Text(row, "text");
+        int[] ids = Ints(row, "ids");
+        TokenEncoding encoding = tokenizer.EncodeWithOffsets(text);
+        (int, int)[] offsets = [.. row.GetProperty("byte_offsets").EnumerateArray().Select(o => (o[0].GetInt32(), o[1].GetInt32()))];
+        return In(row, "ids", Checks.FirstDifference(ids, tokenizer.Encode(text)))
+            ?? In(row, "ids with offsets", Checks.FirstDifference(ids, encoding.Ids))
+            ?? In(row, "ids_bos_eos", Checks.FirstDifference(Ints(row, "ids_bos_eos"), both.Encode(text, addSpecial: true)))
+            ?? In(row, "pieces", Checks.FirstDifference(Texts(row, "pieces"), [.. encoding.Tokens.Select(t => t.Text)]))
+            ?? In(row, "byte_offsets", Checks.FirstDifference(offsets, encoding.Offsets(OffsetUnit.Utf8)))
+            ?? In(row, "surfaces", Checks.FirstDifference(Texts(row, "surfaces"), [.. encoding.Tokens.Select(t => text[t.Start..t.End])]))
+            ?? In(row, "normalized", Difference(Text(row, "normalized"), tokenizer.Parts.Normalizer!.Apply(text)))
+            ?? In(row, "decoded", Difference(Text(row, "decoded"), tokenizer.Decode(ids)));
+    });
+
+    /// <summary>tiktoken's rows: ids without and with special tokens, the tokens' bytes, decoding, and whether special tokens are refused.</summary>
+    public static void CompareTiktoken(Tokenizer tokenizer, JsonElement[] rows, Checks checks) => checks.Rows("row", rows, row =>
+    {
+        string text = Text(row, "text");
+        int[] ids = Ints(row, "ids_ordinary");
+        return In(row, "ids_ordinary", Checks.FirstDifference(ids, tokenizer.Encode(text)))
+            ?? In(row, "ids_specials_allowed", Checks.FirstDifference(Ints(row, "ids_specials_allowed"), tokenizer.Encode(text, SpecialTokens.Parse)))
+            ?? In(row, "token_bytes_hex", Checks.FirstDifference(Texts(row, "token_bytes_hex"), [.. ids.Select(id => Convert.ToHexStringLower(tokenizer.Bytes(id)))]))
+            ?? In(row, "decoded", Difference(Text(row, "decoded"), tokenizer.Decode(ids)))
+            ?? In(row, "default_raises", Checks.FirstDifference([row.GetProperty("default_raises").GetBoolean()], [Refuses(tokenizer, text)]));
+    });
+
+    /// <summary>llama.cpp's files of texts and of the ids expected for each, a line a text, without special tokens around.</summary>
+    public static void CompareLines(Tokenizer tokenizer, byte[] texts, byte[] ids, Checks checks)
+    {
+        string[] inputs = Encoding.UTF8.GetString(texts).Split("\n__ggml_vocab_test__\n"), lines = Encoding.UTF8.GetString(ids).Split('\n');
+        checks.Rows("text", inputs[..Math.Min(inputs.Length, lines.Length)].Zip(lines).ToArray(), pair =>
+        {
+            int[] expected = [.. pair.Second.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(t => int.Parse(t, CultureInfo.InvariantCulture))];
+            return Checks.FirstDifference(expected, tokenizer.Encode(pair.First)) is { } difference ? $"ids {difference} (of {JsonSerializer.Serialize(pair.First)})" : null;
+        });
+    }
+
+    private static bool Refuses(Tokenizer tokenizer, string text)
+    {
+        try
+        {
+            tokenizer.Encode(text, SpecialTokens.Forbid);
+            return false;
+        }
+        catch (TandemException)
+        {
+            return true;
+        }
+    }
 
     private static string? Tokens(JsonElement row, TokenEncoding encoding)
     {

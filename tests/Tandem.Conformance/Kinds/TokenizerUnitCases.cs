@@ -27,10 +27,19 @@ internal static class TokenizerUnitCases
                 continue;
             }
 
-            string unit = file[..^".jsonl".Length];
-            folder.Claim(file);
-            folder.Claim(unit + ".tokenizer.json");
-            context.Report.Case($"{folder.Name}/{file}", _ => throw new UnsupportedException($"units: {unit}"));
+            switch (file)
+            {
+                case "truncation_padding.jsonl":
+                    context.Report.List($"{folder.Name}/{file}", () => TokenizerShapeCases.RunBatches(folder, file, context));
+                    break;
+                case "transformers_decode.jsonl":
+                    context.Report.List($"{folder.Name}/{file}", () => TokenizerShapeCases.RunDecodes(folder, file, context));
+                    break;
+                default:
+                    folder.Claim(file);
+                    context.Report.Case($"{folder.Name}/{file}", _ => throw new UnsupportedException($"units: {file[..^".jsonl".Length]}"));
+                    break;
+            }
         }
     }
 

@@ -68,6 +68,24 @@ public class BpeSpeedTests
     }
 
     [Fact]
+    public void Words_of_sentencepiece_vocabularies_give_the_ids_of_the_text_as_one_word()
+    {
+        foreach (string name in (string[])["spm_bpe_gemma", "spm_bpe_llama2_legacy", "spm_bpe_metaspace_always_split", "spm_bpe_metaspace_first", "spm_bpe_partial_bytes_fuse_unk", "spm_bpe_partial_bytes_no_fuse"])
+        {
+            TokenModel model = TokenizerGoldens.Load(Path.Combine(TokenizerGoldens.Folder, name)).Model;
+            Gen.String[Gen.OneOf(Gen.Char, Gen.Char['a', 'z'], Gen.Char['a', 'z'], Gen.Const('\u2581'), Gen.Const('\u2581')), 1, 80].Sample(
+                text =>
+                {
+                    List<int> whole = [], words = [];
+                    model.Encode(text, whole, null);
+                    model.EncodeWords(text, [new Piece(0, text.Length)], words);
+                    Assert.Equal(whole, words);
+                },
+                iter: 3_000);
+        }
+    }
+
+    [Fact]
     public void Every_code_point_alone_and_doubled_is_encoded_and_comes_back()
     {
         foreach (string name in (string[])["bpe_gpt2", "bpe_cl100k"])

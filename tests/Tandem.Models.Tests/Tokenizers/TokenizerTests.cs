@@ -51,8 +51,6 @@ public sealed class TokenizerTests
         Assert.Contains("pre_tokenizer.pattern.Regex: a back-reference at 3 of '(a)\\1' is not supported", Assert.Throws<TandemException>(() => Load(split)).Message, StringComparison.Ordinal);
         string dropout = Json("model", """{ "type": "BPE", "dropout": 0.1, "vocab": {}, "merges": [] }""");
         Assert.Contains("model.dropout: 0.1 is not supported", Assert.Throws<TandemException>(() => Load(dropout)).Message, StringComparison.Ordinal);
-        string inside = Json("decoder", """{ "type": "Sequence", "decoders": [{ "type": "Fuse" }, { "type": "ByteLevel" }] }""");
-        Assert.Contains("decoder.decoders[1]: 'ByteLevel' in a sequence is not supported", Assert.Throws<TandemException>(() => Load(inside)).Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -18,11 +18,14 @@ internal sealed class ByteLevelBpe : TokenModel
     private readonly int[] _lengths;
     private readonly TokenPath? _path;
 
+    // For words with bytes that have no token: those are left out before merging, as the reference does it.
+    private readonly CharacterBpe? _withoutMissing;
+
     /// <summary>Makes a model.</summary>
     /// <param name="vocabulary">Ids of the tokens, written in the byte alphabet.</param>
     /// <param name="merges">Pairs in order of rank.</param>
     /// <param name="ignoreMerges">Whether a word that is a token is taken whole, even where no merges lead there.</param>
-    /// <exception cref="TandemException">A byte that UTF-8 has has no token, or a merge names an unknown one.</exception>
+    /// <exception cref="TandemException">A byte of ordinary text has no token, or a merge names an unknown one.</exception>
     public ByteLevelBpe(Dictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> merges, bool ignoreMerges = false)
     {
         _ids = vocabulary;
@@ -30,13 +33,9 @@ internal sealed class ByteLevelBpe : TokenModel
         IgnoreMerges = ignoreMerges;
         _lengths = new int[vocabulary.Values.DefaultIfEmpty(-1).Max() + 1];
         foreach ((string token, int id) in vocabulary) _lengths[id] = token.Length;
-        for (int b = 0; b < 256; b++)
-        {
-            string character = ByteAlphabet.Characters[b].ToString();
-            _byteIds[b] = _ids.TryGetValue(character, out int id) ? id
-                : IsInUtf8(b) ? throw new TandemException($"model.vocab: byte {b} ('{character}') has no token, wanted one for each byte of UTF-8") : -1;
-        }
-
+        for (int b = 0; b < 256; b++) _byteIds[b] = _ids.GetValueOrDefault(ByteAlphabet.Characters[b].ToString(), -1);
+        if (FirstMissing(vocabulary) is { } missing) throw new TandemException($"model.vocab: byte {missing} ('{ByteAlphabet.Characters[missing]}') has no token, wanted one for each byte of ordinary text");
+        if (Enumerable.Range(0, 256).Any(b => _byteIds[b] < 0 && IsInUtf8(b))) _withoutMissing = new CharacterBpe(vocabulary, merges, new CharacterBpeOptions { IgnoreMerges = ignoreMerges, Bytes = true });
         _table = new MergeTable(merges.Count);
         var pairs = new Merge[merges.Count];
         for (int rank = 0; rank < merges.Count; rank++)
@@ -68,6 +67,12 @@ internal sealed class ByteLevelBpe : TokenModel
     public override void Encode(ReadOnlySpan<char> word, List<int> ids, List<ByteRange>? ranges)
     {
         if (word.IsEmpty) return;
+        if (_withoutMissing != null && HasMissing(word))
+        {
+            _withoutMissing.Encode(word, ids, ranges);
+            return;
+        }
+
         int first = ids.Count;
         EncodeBytes(word, ids);
 
@@ -108,10 +113,29 @@ internal sealed class ByteLevelBpe : TokenModel
         json.WriteEndArray();
     }
 
+    /// <summary>The first byte without a token, where printable ASCII or a line break is among those: else the vocabulary was made of text that lacked rare bytes.</summary>
+    public static int? FirstMissing(IReadOnlyDictionary<string, int> vocabulary)
+    {
+        int[] missing = [.. Enumerable.Range(0, 256).Where(b => IsInUtf8(b) && !vocabulary.ContainsKey(ByteAlphabet.Characters[b].ToString()))];
+        return missing.Any(b => b is '\n' or (>= ' ' and <= '~')) ? missing[0] : null;
+    }
+
     private static bool IsInUtf8(int b) => b is not (0xC0 or 0xC1 or >= 0xF5);
 
     private int IdOf(string token, int rank) =>
         _ids.TryGetValue(token, out int id) ? id : throw new TandemException($"model.merges[{rank}]: the token '{token}' is not in the vocabulary");
+
+    private bool HasMissing(ReadOnlySpan<char> word)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        foreach (Rune rune in word.EnumerateRunes())
+        {
+            foreach (byte b in bytes[..rune.EncodeToUtf8(bytes)])
+                if (_byteIds[b] < 0) return true;
+        }
+
+        return false;
+    }
 
     private void EncodeBytes(ReadOnlySpan<char> word, List<int> ids)
     {

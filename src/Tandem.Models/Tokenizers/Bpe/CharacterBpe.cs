@@ -32,7 +32,8 @@ internal sealed record CharacterBpeOptions
 /// <summary>Byte-pair encoding over characters, as SentencePiece has it and as CLIP has it over the byte alphabet.</summary>
 internal sealed class CharacterBpe : TokenModel
 {
-    private const int StackSize = 64;
+    private const char Space = '\u2581';
+    private const int StackSize = 64, StackPieces = 256;
 
     [ThreadStatic]
     private static List<int>? t_symbols, t_lengths;
@@ -43,6 +44,7 @@ internal sealed class CharacterBpe : TokenModel
     private readonly MergeTable _table;
     private readonly int[] _byteIds;
     private readonly int _unknown = -1;
+    private readonly bool _cutsAtSpaces;
 
     /// <summary>Makes a model.</summary>
     /// <exception cref="TandemException">A merge or the unknown token is not in the vocabulary.</exception>
@@ -60,6 +62,9 @@ internal sealed class CharacterBpe : TokenModel
             string joined = left + (right.StartsWith(prefix, StringComparison.Ordinal) ? right[prefix.Length..] : right);
             _table.Add(IdOf(left, rank), IdOf(right, rank), rank, IdOf(joined, rank));
         }
+
+        bool plain = !options.Bytes && !options.IgnoreMerges && prefix.Length == 0 && options.EndOfWordSuffix.Length == 0;
+        _cutsAtSpaces = plain && vocabulary.ContainsKey(Space.ToString()) && options.UnkToken?.EndsWith(Space) != true && !merges.Any(m => IsInside(m.Left + m.Right));
     }
 
     /// <inheritdoc/>
@@ -72,6 +77,37 @@ internal sealed class CharacterBpe : TokenModel
     public override void Encode(ReadOnlySpan<char> word, List<int> ids, List<ByteRange>? ranges)
     {
         Merge(_options.Bytes ? Mapped(word) : word, ids, ranges);
+    }
+
+    /// <summary>
+    /// As the base does, but where no token has SentencePiece's space behind another character, a space after one is a border that nothing joins across:
+    /// a text that no pre-tokenizer cut, as Llama 2's, becomes words.
+    /// </summary>
+    public override void EncodeWords(ReadOnlySpan<char> text, ReadOnlySpan<Piece> words, List<int> ids)
+    {
+        if (!_cutsAtSpaces)
+        {
+            base.EncodeWords(text, words, ids);
+            return;
+        }
+
+        Span<Piece> pieces = stackalloc Piece[StackPieces];
+        int count = 0;
+        foreach ((int start, int length) in words)
+        {
+            for (int at = start, end = start + length; at < end;)
+            {
+                int next = at + 1;
+                while (next < end && (text[next] != Space || text[next - 1] == Space)) next++;
+                pieces[count++] = new Piece(at, next - at);
+                at = next;
+                if (count < StackPieces) continue;
+                base.EncodeWords(text, pieces, ids);
+                count = 0;
+            }
+        }
+
+        base.EncodeWords(text, pieces[..count], ids);
     }
 
     /// <inheritdoc/>
@@ -89,6 +125,13 @@ internal sealed class CharacterBpe : TokenModel
         WriteVocabulary(json);
         ByteLevelBpe.WriteMerges(json, Merges);
         json.WriteEndObject();
+    }
+
+    private static bool IsInside(string token)
+    {
+        for (int i = 1; i < token.Length; i++)
+            if (token[i] == Space && token[i - 1] != Space) return true;
+        return false;
     }
 
     private static string Mapped(ReadOnlySpan<char> word)

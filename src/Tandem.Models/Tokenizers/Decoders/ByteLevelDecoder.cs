@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
@@ -13,22 +15,46 @@ internal sealed class ByteLevelDecoder : Decoder
     public override byte[] Bytes(string token) => ByteAlphabet.Bytes(token);
 
     /// <inheritdoc/>
-    public override DecoderRun Start(DecoderRun next, bool parts, bool streaming) => new Run(next);
+    public override DecoderRun Start(DecoderRun next, bool parts, bool streaming) => new Run(next, parts);
 
     /// <inheritdoc/>
     public override void Write(Utf8JsonWriter json) => ByteLevelPreTokenizer.WriteByteLevel(json, addPrefixSpace: true, trimOffsets: true, useRegex: true);
 
-    // The bytes of all tokens together; what shows them one by one is TokenDecoder.
-    private sealed class Run(DecoderRun next) : DecoderRun
+    // All tokens become one. It is handed on in parts, all but a character that is not complete, where what follows takes it so.
+    private sealed class Run(DecoderRun next, bool parts) : DecoderRun
     {
         private readonly List<byte> _bytes = [];
+        private readonly StringBuilder _text = new();
+        private bool _begun;
 
-        public override void Push(ReadOnlySpan<char> token, bool begins) => _bytes.AddRange(ByteAlphabet.Bytes(token.ToString()));
+        public override void Push(ReadOnlySpan<char> token, bool begins)
+        {
+            _bytes.AddRange(ByteAlphabet.Bytes(token.ToString()));
+            if (parts) Take(complete: false);
+        }
 
         public override void End()
         {
-            next.Push(Encoding.UTF8.GetString([.. _bytes]), begins: true);
+            Take(complete: true);
             next.End();
+        }
+
+        private void Take(bool complete)
+        {
+            ReadOnlySpan<byte> bytes = CollectionsMarshal.AsSpan(_bytes);
+            _text.Clear();
+            while (!bytes.IsEmpty)
+            {
+                OperationStatus status = Rune.DecodeFromUtf8(bytes, out Rune rune, out int used);
+                if (status == OperationStatus.NeedMoreData && !complete) break;
+                _text.Append(rune);
+                bytes = bytes[used..];
+            }
+
+            _bytes.RemoveRange(0, _bytes.Count - bytes.Length);
+            if (_text.Length == 0 && !complete) return;
+            next.Push(_text.ToString(), begins: !_begun);
+            _begun = true;
         }
     }
 }

@@ -61,9 +61,5 @@ internal abstract class Decoder
         return decoder;
     }
 
-    private static Decoder Member(JsonElement part, string place)
-    {
-        Decoder member = Read(part, place) ?? throw new TandemException($"{place}: null, wanted one of {Supported}");
-        return member.IsBytes ? throw new TandemException($"{place}: 'ByteLevel' in a sequence is not supported; there is ByteLevel alone") : member;
-    }
+    private static Decoder Member(JsonElement part, string place) => Read(part, place) ?? throw new TandemException($"{place}: null, wanted one of {Supported}");
 }

@@ -7,6 +7,9 @@ internal sealed class SequenceDecoder(Decoder[] members) : Decoder
     public override bool TakesParts => members.All(m => m.TakesParts);
 
     /// <inheritdoc/>
+    public override byte[] Bytes(string token) => members.FirstOrDefault(m => m.IsBytes)?.Bytes(token) ?? base.Bytes(token);
+
+    /// <inheritdoc/>
     public override DecoderRun Start(DecoderRun next, bool parts, bool streaming)
     {
         for (int i = members.Length - 1; i >= 0; i--)

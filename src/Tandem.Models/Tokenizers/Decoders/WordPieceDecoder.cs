@@ -8,6 +8,14 @@ internal sealed class WordPieceDecoder(string prefix, bool cleanup) : Decoder
         (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
     ];
 
+    /// <summary>The same but for "do not": what transformers does for any tokenizer.</summary>
+    public static string CleanSpaces(string text)
+    {
+        foreach ((string found, string becomes) in Cleanups)
+            if (found != " do not") text = text.Replace(found, becomes, StringComparison.Ordinal);
+        return text;
+    }
+
     /// <inheritdoc/>
     public override DecoderRun Start(DecoderRun next, bool parts, bool streaming) => new Run(next, prefix, cleanup);
 

@@ -16,7 +16,6 @@ internal static class ModelJson
         return kind switch
         {
             "BPE" => ReadBpe(model, bytes),
-            "Unigram" or "WordPiece" or "WordLevel" when bytes => throw new TandemException($"pre_tokenizer: ByteLevel with a model '{kind}' is not supported; there are BPE"),
             "Unigram" => ReadUnigram(model),
             "WordPiece" => new WordPieceModel(
                 Vocabulary(model),

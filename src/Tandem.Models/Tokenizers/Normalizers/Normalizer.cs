@@ -14,7 +14,7 @@ internal abstract class Normalizer
     public abstract AlignedText Apply(AlignedText text);
 
     /// <summary>Writes the part as in <c>tokenizer.json</c>.</summary>
-    public void Write(Utf8JsonWriter json) => _source.WriteTo(json);
+    public virtual void Write(Utf8JsonWriter json) => _source.WriteTo(json);
 
     /// <summary>The normalized text alone.</summary>
     public string Apply(string text) => Apply(new AlignedText(text, 0)).Text.ToString();

@@ -8,8 +8,11 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, 
     /// <inheritdoc/>
     public override bool TakesBytes => !WritesBytes;
 
-    /// <summary>Whether the text itself becomes its bytes in the byte alphabet, for parts that follow to cut; the sequence that it is made for says so.</summary>
-    public bool WritesBytes { get; set; }
+    /// <summary>Whether the text itself becomes its bytes in the byte alphabet, for parts that follow to cut or for a model of characters.</summary>
+    public bool WritesBytes { get; private set; }
+
+    /// <inheritdoc/>
+    public override void WriteBytes() => WritesBytes = true;
 
     /// <inheritdoc/>
     public override AlignedText Apply(AlignedText text, List<Piece> pieces)

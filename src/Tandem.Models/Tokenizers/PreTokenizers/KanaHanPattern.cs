@@ -12,7 +12,7 @@ internal sealed class KanaHanPattern(string source) : SplitPattern(source)
     }
 
     /// <inheritdoc/>
-    public override bool MayStart(char unit) => unit is >= '\u3040' and <= '\u9fa5';
+    public override bool MayMatch(char unit) => unit is >= '\u3040' and <= '\u9fa5';
 
     /// <inheritdoc/>
     protected override int NextStart(ReadOnlySpan<char> text, int at)

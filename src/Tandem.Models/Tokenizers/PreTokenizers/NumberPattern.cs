@@ -7,7 +7,7 @@ internal sealed class NumberPattern(string source, int max) : SplitPattern(sourc
     public override int Match(ReadOnlySpan<char> text, int at) => RunEnd(text, at, max) - at;
 
     /// <inheritdoc/>
-    public override bool MayStart(char unit) => CharClasses.MayBe(unit, CharClass.Number);
+    public override bool MayMatch(char unit) => CharClasses.MayBe(unit, CharClass.Number);
 
     /// <inheritdoc/>
     protected override int NextStart(ReadOnlySpan<char> text, int at) => CharClasses.Skip(text, at, CharClass.Number);

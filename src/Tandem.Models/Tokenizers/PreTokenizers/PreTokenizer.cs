@@ -19,6 +19,11 @@ internal abstract class PreTokenizer
     /// <summary>Of a part that leaves the text as it is: the UTF-16 units without any of which a piece stays whole. Null is no such part.</summary>
     public virtual Func<char, bool>? Cutters => null;
 
+    /// <summary>Words that would go to the model as bytes are written in the byte alphabet instead, for models of characters.</summary>
+    public virtual void WriteBytes()
+    {
+    }
+
     /// <summary>Cuts each piece of a text in place; a part that changes the text gives the one that the pieces are of then.</summary>
     public virtual AlignedText Apply(AlignedText text, List<Piece> pieces)
     {

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Tandem.Models;
@@ -16,7 +17,7 @@ internal sealed class SequencePreTokenizer : PreTokenizer
     private static List<Piece>?[]? t_cuts;
 
     private readonly PreTokenizer[] _parts;
-    private readonly Func<char, bool>[]? _cutters;
+    private Func<char, bool>[]? _cutters;
 
     // For each UTF-16 unit the parts that it may be cut by, as bits; pages are made when they are needed.
     private readonly byte[]?[] _masks = new byte[]?[(char.MaxValue + 1) / PageUnits];
@@ -25,13 +26,19 @@ internal sealed class SequencePreTokenizer : PreTokenizer
     public SequencePreTokenizer(PreTokenizer[] parts)
     {
         _parts = parts;
-        foreach (ByteLevelPreTokenizer part in parts.SkipLast(1).OfType<ByteLevelPreTokenizer>()) part.WritesBytes = true;
-        Func<char, bool>[] cutters = [.. parts.Select(p => p.Cutters).OfType<Func<char, bool>>()];
-        if (cutters.Length == parts.Length && parts.Length is > 0 and <= MaxDirect) _cutters = cutters;
+        foreach (ByteLevelPreTokenizer part in parts.SkipLast(1).OfType<ByteLevelPreTokenizer>()) part.WriteBytes();
+        FindCutters();
     }
 
     /// <inheritdoc/>
     public override bool TakesBytes => _parts.Any(p => p.TakesBytes);
+
+    /// <inheritdoc/>
+    public override void WriteBytes()
+    {
+        foreach (PreTokenizer part in _parts) part.WriteBytes();
+        FindCutters();
+    }
 
     /// <inheritdoc/>
     public override AlignedText Apply(AlignedText text, List<Piece> pieces)
@@ -60,6 +67,12 @@ internal sealed class SequencePreTokenizer : PreTokenizer
 
     /// <inheritdoc/>
     public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces) => throw new InvalidOperationException("bug: the parts of a sequence cut");
+
+    private void FindCutters()
+    {
+        Func<char, bool>[] cutters = [.. _parts.Select(p => p.Cutters).OfType<Func<char, bool>>()];
+        _cutters = cutters.Length == _parts.Length && _parts.Length is > 0 and <= MaxDirect ? cutters : null;
+    }
 
     private static List<Piece> Emptied(List<Piece>?[] cuts, int part)
     {
@@ -92,10 +105,11 @@ internal sealed class SequencePreTokenizer : PreTokenizer
     private int MaskOf(ReadOnlySpan<char> piece)
     {
         int mask = 0;
+        ref byte latin = ref MemoryMarshal.GetArrayDataReference(_masks[0] ?? MakePage(0));
         foreach (char unit in piece)
         {
-            byte[] page = _masks[unit / PageUnits] ?? MakePage(unit / PageUnits);
-            mask |= page[unit % PageUnits];
+            if (unit < PageUnits) mask |= Unsafe.Add(ref latin, unit);
+            else mask |= (_masks[unit / PageUnits] ?? MakePage(unit / PageUnits))[unit % PageUnits];
         }
 
         return mask;

@@ -4,7 +4,7 @@ namespace Tandem.Models;
 
 /// <summary>
 /// A string or a regular expression that a text is searched for, over code points and in linear time. Those of widely used tokenizers are scanners written
-/// by hand, which are the fastest; <see cref="RegexPattern"/> is for all others.
+/// by hand, which are the fastest; those that need no search are <see cref="SimplePattern"/>s; <see cref="RegexPattern"/> is for all others.
 /// </summary>
 internal abstract class SplitPattern(string source)
 {
@@ -31,8 +31,8 @@ internal abstract class SplitPattern(string source)
     /// <summary>Length of the match that starts at <paramref name="at"/>, 0 if there is none.</summary>
     public abstract int Match(ReadOnlySpan<char> text, int at);
 
-    /// <summary>Whether a match may start with a UTF-16 unit.</summary>
-    public virtual bool MayStart(char unit) => true;
+    /// <summary>Whether a UTF-16 unit is one of those of which every match has at least one.</summary>
+    public virtual bool MayMatch(char unit) => true;
 
     /// <summary>The first place from <paramref name="at"/> on where a match may start; the end if there is none.</summary>
     protected virtual int NextStart(ReadOnlySpan<char> text, int at) => at;
@@ -45,7 +45,7 @@ internal abstract class SplitPattern(string source)
     }
 
     /// <summary>Appends pieces of a text from <paramref name="at"/> on, the start of the text or the end of a match, up to a number that a cache holds.</summary>
-    public void CutNext(ReadOnlySpan<char> text, scoped ref int at, List<Piece> pieces)
+    public virtual void CutNext(ReadOnlySpan<char> text, scoped ref int at, List<Piece> pieces)
     {
         const int Some = 512;
         Cut(text, 0, ref at, pieces, pieces.Count + Some);
@@ -104,7 +104,8 @@ internal abstract class SplitPattern(string source)
     {
         foreach (SplitPattern pattern in Known)
             if (pattern.Source == source) return pattern;
-        return new RegexPattern(source, place);
+        RegexNode expression = RegexParser.Parse(source, place);
+        return SimplePattern.TryMake(source, expression) ?? (SplitPattern)new RegexPattern(source, expression, place);
     }
 
     /// <summary>The match of <see cref="SpaceTail"/> at a white space character.</summary>

@@ -9,7 +9,7 @@ internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior beha
     private static List<Piece>? t_matches;
 
     /// <inheritdoc/>
-    public override Func<char, bool>? Cutters => behavior == SplitBehavior.Isolated ? pattern.MayStart : null;
+    public override Func<char, bool>? Cutters => behavior == SplitBehavior.Isolated ? pattern.MayMatch : null;
 
     /// <inheritdoc/>
     public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)

@@ -22,9 +22,16 @@ internal sealed class RegexPattern : SplitPattern
     /// <summary>Makes the pattern of an expression.</summary>
     /// <exception cref="TandemException">It is malformed, too large, or has what is not supported.</exception>
     public RegexPattern(string source, string place)
+        : this(source, RegexParser.Parse(source, place), place)
+    {
+    }
+
+    /// <summary>Makes the pattern of an expression that was read.</summary>
+    /// <exception cref="TandemException">It is too large, or has what is not supported.</exception>
+    public RegexPattern(string source, RegexNode expression, string place)
         : base(source)
     {
-        RegexProgram program = RegexCompiler.Compile(RegexParser.Parse(source, place), place, out List<CodePointSet> sets);
+        RegexProgram program = RegexCompiler.Compile(expression, place, out List<CodePointSet> sets);
         (int lineBreak, int word) = (sets.Count, sets.Count + 1);
         bool anchors = program.HasAnchors || program.Behinds?.HasAnchors == true;
         if (anchors) sets.AddRange([CodePointSet.One('\n'), UnicodeSets.Word]);
@@ -58,6 +65,14 @@ internal sealed class RegexPattern : SplitPattern
 
         if (gap < piece.Length) pieces.Add(new Piece(piece.Start + gap, piece.Length - gap));
         if (matches.Capacity > 1 << 16) t_matches = null;
+    }
+
+    /// <inheritdoc/>
+    public override void CutNext(ReadOnlySpan<char> text, scoped ref int at, List<Piece> pieces)
+    {
+        // A run from the end sees all of the text at once.
+        Cut(text, new Piece(at, text.Length - at), pieces);
+        at = text.Length;
     }
 
     /// <inheritdoc/>

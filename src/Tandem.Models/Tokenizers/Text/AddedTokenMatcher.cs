@@ -40,24 +40,51 @@ internal sealed class AddedTokenMatcher
     /// <summary>Whether all of them are special: where those are text, there is nothing to look for.</summary>
     public bool OnlySpecial { get; } = true;
 
-    /// <summary>The next match in <paramref name="text"/> from <paramref name="from"/> on, or null.</summary>
-    public AddedToken? Find(ReadOnlySpan<char> text, int from, out int at, out int length)
+    /// <summary>
+    /// The next match in <paramref name="aligned"/> from <paramref name="from"/> on, or null. A special token counts only if none of its characters stands for one in
+    /// <paramref name="input"/>, ranges of the original in order.
+    /// </summary>
+    public AddedToken? Find(AlignedText aligned, int from, ReadOnlySpan<TextSpan> input, out int at, out int length)
     {
-        int skip = from < text.Length ? text[from..].IndexOfAny(_texts) : -1;
-        at = skip < 0 ? text.Length : from + skip;
-        return Longest(text, at, out length);
+        ReadOnlySpan<char> text = aligned.Text;
+        for (at = from; at < text.Length; at++)
+        {
+            int skip = text[at..].IndexOfAny(_texts);
+            if (skip < 0) break;
+            at += skip;
+            if (Longest(aligned, at, input, out length) is { } token) return token;
+        }
+
+        at = text.Length;
+        length = 0;
+        return null;
     }
 
     private static long Edge(int node, char c) => ((long)node << 16) | c;
 
-    private AddedToken? Longest(ReadOnlySpan<char> text, int at, out int length)
+    private static bool Touches(ReadOnlySpan<TextSpan> input, int start, int end)
     {
+        // The first range that ends behind the start: if it does not begin before the end, none does.
+        (int low, int high) = (0, input.Length);
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            if (input[middle].End <= start) low = middle + 1;
+            else high = middle;
+        }
+
+        return low < input.Length && input[low].Start < end;
+    }
+
+    private AddedToken? Longest(AlignedText aligned, int at, ReadOnlySpan<TextSpan> input, out int length)
+    {
+        ReadOnlySpan<char> text = aligned.Text;
         AddedToken? longest = null;
         length = 0;
         int node = 0;
         for (int i = at; i < text.Length && _edges.TryGetValue(Edge(node, text[i]), out node); i++)
         {
-            if (_tokens[node] is not { } token) continue;
+            if (_tokens[node] is not { } token || (token.Special && !input.IsEmpty && Touches(input, aligned.StartOf(at), aligned.EndOf(i)))) continue;
             longest = token;
             length = i + 1 - at;
         }

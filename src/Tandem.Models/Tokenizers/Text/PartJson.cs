@@ -7,6 +7,13 @@ internal static class PartJson
 {
     private const int MaxId = (1 << 22) - 1;
 
+    /// <summary>A part given as JSON.</summary>
+    public static JsonElement Of(string json)
+    {
+        using JsonDocument document = JsonDocument.Parse(json);
+        return document.RootElement.Clone();
+    }
+
     /// <summary>The <c>type</c> of a part.</summary>
     public static string Type(JsonElement part, string place) =>
         part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out JsonElement type) && type.ValueKind == JsonValueKind.String
@@ -36,6 +43,16 @@ internal static class PartJson
     /// <summary>A string, or what it is when the file does not say.</summary>
     public static string Text(JsonElement part, string place, string name, string missing) =>
         part.TryGetProperty(name, out JsonElement value) ? String(value, $"{place}.{name}") : missing;
+
+    /// <summary>A name out of a list, or what it is when the file does not say.</summary>
+    public static T Name<T>(JsonElement part, string place, string name, T missing)
+        where T : struct, Enum
+    {
+        if (IsNull(part, name)) return missing;
+        string text = String(part.GetProperty(name), $"{place}.{name}");
+        return Array.IndexOf(Enum.GetNames<T>(), text) is >= 0 and var index ? Enum.GetValues<T>()[index]
+            : throw new TandemException($"{place}.{name}: '{text}', wanted {string.Join(", ", Enum.GetNames<T>())}");
+    }
 
     /// <summary>A property that must be there.</summary>
     public static JsonElement Need(JsonElement part, string place, string name) =>
