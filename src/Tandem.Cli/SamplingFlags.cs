@@ -17,7 +17,7 @@ internal sealed class SamplingFlags(int maxTokens)
     private readonly Option<ulong> _seed = new("--seed") { Description = "The same seed gives the same text" };
     private readonly Option<string[]> _stop = new("--stop") { Description = "Text that ends the generation; may be given several times", DefaultValueFactory = _ => [] };
     private readonly Option<bool> _ignoreEos = new("--ignore-eos") { Description = "Go on after the end of the text" };
-    private readonly Option<DType> _cacheType = FloatTypeOption.Create("--cache-type", "Type of cached keys and values");
+    private readonly CacheTypeOptions _cacheTypes = new();
     private readonly Option<DType?> _weights = FloatTypeOption.CreateOptional("--weights", "Type of the weights in memory: f32, bf16 or f16; a GGUF file's stay as they are where it is not given");
     private readonly Option<bool> _exact = new("--exact") { Description = "Rows stay f32 in products with quantized weights: slow, no error but that of the weights" };
     private readonly Option<int> _maxLength = new("--max-length") { Description = "Longest text in tokens, prompt included; 0 is the model's limit" };
@@ -26,7 +26,7 @@ internal sealed class SamplingFlags(int maxTokens)
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_maxTokens, _minTokens, _temperature, _topK, _topP, _minP, _penalty, _seed, _stop, _ignoreEos, _cacheType, _weights, _exact, _maxLength, _threads])
+        foreach (Option option in (Option[])[_maxTokens, _minTokens, _temperature, _topK, _topP, _minP, _penalty, _seed, _stop, _ignoreEos, .. _cacheTypes.All, _weights, _exact, _maxLength, _threads])
             command.Add(option);
     }
 
@@ -34,7 +34,7 @@ internal sealed class SamplingFlags(int maxTokens)
     public Generator Load(ParseResult parse, string folder, ModelTemplates? templates = null) => Generator.Load(
         folder,
         parse.GetValue(_threads),
-        new EngineOptions { CacheType = parse.GetValue(_cacheType), MaxLength = parse.GetValue(_maxLength), QuantizeRows = !parse.GetValue(_exact) },
+        new EngineOptions { CacheTypeK = _cacheTypes.Read(parse).Key, CacheTypeV = _cacheTypes.Read(parse).Value, MaxLength = parse.GetValue(_maxLength), QuantizeRows = !parse.GetValue(_exact) },
         parse.GetValue(_weights),
         templates);
 

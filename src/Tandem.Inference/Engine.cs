@@ -39,7 +39,7 @@ public sealed unsafe class Engine : IDisposable
         int blocks = (int)Math.Min(int.MaxValue, (cacheTokens + BatchView.BlockTokens - 1) / BatchView.BlockTokens);
         bool ropeByLength = model.Config.Rope is { DependsOnLength: true };
         int ropeTables = ropeByLength ? Options.MaxSequences : 1;
-        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheType, blocks, ropeTables), new GraphOptions { WeightType = model.WeightType, WeightTypes = model.WeightTypes, QuantizeRows = Options.QuantizeRows, Backend = CpuBackend.Instance, Fusions = Options.Fusions });
+        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheTypes, blocks, ropeTables), new GraphOptions { WeightType = model.WeightType, WeightTypes = model.WeightTypes, QuantizeRows = Options.QuantizeRows, Backend = CpuBackend.Instance, Fusions = Options.Fusions });
         StepSizes bounds = StepSizes.ForServing(Options.MaxRows, Options.MaxSequences);
 
         // Prompts whose log-probabilities are wanted sample all their rows: not one a step, where there is one sequence only.

@@ -20,8 +20,17 @@ public sealed record EngineOptions
     /// <summary>Tokens that the key/value cache can hold; 0 is four sequences of the longest kind. Memory is committed as blocks are used.</summary>
     public int CacheTokens { get; init; }
 
-    /// <summary>Element type of keys and values: f32, bf16 or f16.</summary>
+    /// <summary>Type of keys and values: f32, f16, bf16, q8_0 (8 bits, 1.06 bytes an element) or q4_1 (4 bits, 0.63 bytes).</summary>
     public DType CacheType { get; init; } = DType.F32;
+
+    /// <summary>Type of the keys; null is <see cref="CacheType"/>.</summary>
+    public DType? CacheTypeK { get; init; }
+
+    /// <summary>Type of the values; null is <see cref="CacheType"/>.</summary>
+    public DType? CacheTypeV { get; init; }
+
+    /// <summary>Types of keys and values.</summary>
+    public KvTypes CacheTypes => new(CacheTypeK ?? CacheType, CacheTypeV ?? CacheType);
 
     /// <summary>Whether rows are quantized to 8 bits for integer products with block-quantized weights; without it such products are exact, and much slower.</summary>
     public bool QuantizeRows { get; init; } = true;
@@ -42,7 +51,8 @@ public sealed record EngineOptions
         if (PrefillChunk < 1) problems.Add($"prefill_chunk {PrefillChunk}, wanted 1 or more");
         if (MaxLength < 0) problems.Add($"max_length {MaxLength}, wanted 0 (the model's) or more");
         if (CacheTokens is < 0 or > int.MaxValue - BatchView.BlockTokens) problems.Add($"cache_tokens {CacheTokens}, wanted 0 (four of the longest sequences) or more");
-        if (CacheType is not (DType.F32 or DType.BF16 or DType.F16)) problems.Add($"cache_type {CacheType.Name()}, wanted f32, bf16 or f16");
+        foreach ((string name, DType? type) in new[] { ("cache_type", CacheType), ("cache_type_k", CacheTypeK), ("cache_type_v", CacheTypeV) })
+            if (type is { } t && !KvTypes.IsSupported(t)) problems.Add($"{name} {t.Name()}, wanted {KvTypes.SupportedNames}");
         if (problems.Count > 0) throw new TandemException("engine options: " + string.Join("; ", problems));
     }
 }

@@ -50,7 +50,7 @@ public sealed class CommandTests : IDisposable
     [Theory]
     [InlineData("temperature -1", "--temperature", "-1")]
     [InlineData("top_p 0", "--top-p", "0")]
-    [InlineData("wanted f32, bf16, f16", "--cache-type", "f8")]
+    [InlineData("wanted f32, f16, bf16, q8 or q4", "--cache-type", "f8")]
     public void Bad_values_are_named_without_a_stack_trace(string expected, params string[] flags)
     {
         (int code, _, string error) = Run("", ["generate", ModelFolder, "Once", .. flags]);

@@ -8,7 +8,7 @@ namespace Tandem.Inference.Tests;
 /// <summary>SmolLM2-135M-Instruct from its GGUF file against transformers' results; skipped where the shared data is absent.</summary>
 public sealed class RealModelTests
 {
-    private static readonly string? Shared = Find();
+    internal static readonly string? Shared = Find();
 
     [Theory]
     [InlineData(false)]

@@ -180,7 +180,7 @@ public sealed unsafe class ReferenceInterpreter(ModelGraph graph, BatchView batc
                 Set(n, 1, [.. In(0).Select((dh, i) => dh * Nonlinearity(op.Kind, In(1)[i]).Value)]);
                 break;
             case KvWrite { HasCache: false } op:
-                Set(n, 0, [.. In(0).Concat(In(1)).Select(x => Rounded(x, op.CacheType))]);
+                Set(n, 0, [.. In(0).Select(x => Rounded(x, op.Spec.Cache.Key)), .. In(1).Select(x => Rounded(x, op.Spec.Cache.Value))]);
                 break;
             case Attention op:
                 RunAttention(n, op.Spec, In(0), In(1), n.Inputs.Count == 3 ? In(2) : null);

@@ -63,7 +63,7 @@ internal static class AttentionBench
             var spec = new AttentionSpec(NumHeads, NumHeads, HeadDim, HeadDim, 1 / MathF.Sqrt(HeadDim));
             var rows = new TensorType(DType.F32, RowSymbol.Tokens, NumHeads * HeadDim);
             Value q = g.Input("q", rows);
-            Value blocks = g.Apply(new KvWrite(spec, DType.F32), "kv", g.Input("k", rows), g.Input("v", rows));
+            Value blocks = g.Apply(new KvWrite(spec), "kv", g.Input("k", rows), g.Input("v", rows));
             IReadOnlyList<Value> forward = g.ApplyAll(new Attention(spec), "attention", q, blocks);
             g.Fragment = Stage.Backward;
             IReadOnlyList<Value> backward = g.ApplyAll(new AttentionGrad(spec), "attention.grad", q, blocks, forward[0], forward[1], g.Input("do", rows));

@@ -13,26 +13,28 @@ internal sealed class GenerateBench : IDisposable
     private readonly BenchReport _report;
     private readonly ThreadTeam _team;
     private readonly Limits _limits;
+    private readonly KvTypes _cache;
     private readonly int _depth;
     private readonly bool _profile;
     private readonly List<IDisposable> _owned = [];
     private readonly List<BenchCase> _cases = [];
     private readonly List<Action> _addRows = [];
 
-    private GenerateBench(BenchReport report, ThreadTeam team, Limits limits, int depth, bool profile)
+    private GenerateBench(BenchReport report, ThreadTeam team, Limits limits, KvTypes cache, int depth, bool profile)
     {
         _report = report;
         _team = team;
         _limits = limits;
+        _cache = cache;
         _depth = depth;
         _profile = profile;
     }
 
-    public static void Run(BenchReport report, IReadOnlyList<DType> types, int depth, int threads, int repetitions, bool profile, CancellationToken cancel)
+    public static void Run(BenchReport report, IReadOnlyList<DType> types, KvTypes cache, int depth, int threads, int repetitions, bool profile, CancellationToken cancel)
     {
         using var team = new ThreadTeam(threads);
         using var limits = new Limits(team);
-        using var bench = new GenerateBench(report, team, limits, depth, profile);
+        using var bench = new GenerateBench(report, team, limits, cache, depth, profile);
         foreach (DType type in types)
         {
             if (Products.WhyNot(type, team) is { } problem) report.Notes.Add($"weights of {type.Name()} were not measured: {problem}");
@@ -57,7 +59,7 @@ internal sealed class GenerateBench : IDisposable
         _owned.Add(model);
         string name = type.Name();
         AddOneStream(model, $"{name}, one stream", ShortPrompt);
-        if (_depth > 0) AddOneStream(model, $"{name}, one stream at depth {_depth}", _depth);
+        if (_depth > 0) AddOneStream(model, $"{name}, one stream at depth {_depth}, cache of {_cache}", _depth);
         AddPrompt(model, $"{name}, prompt of {Prompt}");
         AddStreams(model, $"{name}, {Streams} streams");
     }
@@ -119,7 +121,7 @@ internal sealed class GenerateBench : IDisposable
     private Engine Decoding(Model model, int sequences, int prompt)
     {
         int length = model.Config.MaxPositions;
-        var engine = new Engine(model, _team, new EngineOptions { MaxRows = 256, PrefillChunk = 256, MaxSequences = sequences, CacheTokens = sequences * length });
+        var engine = new Engine(model, _team, new EngineOptions { MaxRows = 256, PrefillChunk = 256, MaxSequences = sequences, CacheTokens = sequences * length, CacheTypeK = _cache.Key, CacheTypeV = _cache.Value });
         _owned.Add(engine);
         var requests = new Request[sequences];
         for (int i = 0; i < sequences; i++)

@@ -95,9 +95,11 @@ internal static class BenchCommand
         Option<string[]> types = List("--types", "Types of weights", "f32", "bf16");
         var depth = new Option<int>("--depth") { Description = "Tokens before the generated ones of one more stream; 0 is none", DefaultValueFactory = _ => 2048 };
         Option<bool> profile = Profile();
+        var cache = new CacheTypeOptions();
         var command = new Command("generate", "Generation with a Llama of 135 M random weights") { types, depth, profile };
+        foreach (Option option in cache.All) command.Add(option);
         command.SetAction((parse, cancel) => Report(parse, (report, threads, repetitions) =>
-            GenerateBench.Run(report, WeightTypes(parse.GetValue(types)!), parse.GetValue(depth), threads, repetitions, parse.GetValue(profile), cancel)));
+            GenerateBench.Run(report, WeightTypes(parse.GetValue(types)!), cache.Read(parse), parse.GetValue(depth), threads, repetitions, parse.GetValue(profile), cancel)));
         return command;
     }
 

@@ -17,7 +17,7 @@ internal sealed class PlanCommand
     private readonly Option<int> _sequences = new("--sequences") { Description = "Sequences of a step", DefaultValueFactory = _ => 8 };
     private readonly Option<int> _cacheTokens = new("--cache-tokens") { Description = "Tokens in the key/value cache", DefaultValueFactory = _ => 16384 };
     private readonly Option<DType> _weights = FloatTypeOption.Create("--weights", "Element type of matrices");
-    private readonly Option<DType> _cache = FloatTypeOption.Create("--cache-type", "Element type of keys and values");
+    private readonly CacheTypeOptions _cacheTypes = new();
     private readonly Option<long> _limit = new("--memory-limit") { Description = "MiB that training may take; activations are recomputed where it does not fit. 0 is no limit" };
     private readonly Option<int> _shards = new("--logical-shards") { Description = "Logical data shards of a training step, a power of two", DefaultValueFactory = _ => 1 };
     private readonly Option<int> _slots = new("--slots") { Description = "How many of the largest buffers to list", DefaultValueFactory = _ => 8 };
@@ -36,9 +36,10 @@ internal sealed class PlanCommand
             "plan",
             "Print what training and serving a model will need, before anything runs.\nExamples:\n  tandem plan my-model\n  tandem plan config.json --role train --tokens 4096 --memory-limit 8000\n  tandem plan config.json --passes --html plan.html\n  tandem plan config.json --role serve --graph fuse-nodes")
         {
-            options._model, options._role, options._tokens, options._sequences, options._cacheTokens, options._weights, options._cache, options._limit, options._shards,
+            options._model, options._role, options._tokens, options._sequences, options._cacheTokens, options._weights, options._limit, options._shards,
             options._slots, options._passes, options._graph, options._html,
         };
+        foreach (Option option in options._cacheTypes.All) command.Add(option);
         command.SetAction(options.Run);
         return command;
     }
@@ -78,7 +79,7 @@ internal sealed class PlanCommand
     {
         int blocks = (parse.GetValue(_cacheTokens) + BatchView.BlockTokens - 1) / BatchView.BlockTokens;
         var options = new GraphOptions { WeightType = weights, Backend = CpuBackend.Instance };
-        ModelGraph graph = ModelGraphs.Serve(config, new KvPlacement(parse.GetValue(_cache), blocks), options, Trace(parse, "serving"));
+        ModelGraph graph = ModelGraphs.Serve(config, new KvPlacement(_cacheTypes.Read(parse), blocks), options, Trace(parse, "serving"));
         return Plan.Compile(graph, StepSizes.ForServing(parse.GetValue(_tokens), parse.GetValue(_sequences)), CpuBackend.Instance, Environment.ProcessorCount);
     }
 

@@ -22,7 +22,7 @@ internal sealed unsafe class RopeCall(BoundNode node) : RowCall(node)
 internal sealed unsafe class KvWriteCall(BoundNode node) : KernelCall
 {
     private const int ItemRows = 32;
-    private readonly AttentionShape _shape = AttentionCall.ShapeOf(((KvWrite)node.Node.Op).Spec, node.OutType().DType);
+    private readonly AttentionShape _shape = AttentionCall.ShapeOf(((KvWrite)node.Node.Op).Spec);
 
     public override int Items => (node.Rows + ItemRows - 1) / ItemRows;
 
@@ -39,8 +39,8 @@ internal sealed unsafe class AttentionCall(BoundNode node) : KernelCall
 {
     // With fewer items a worker than this, the others wait too long for the last one.
     private const int ItemsPerWorker = 4;
-    private readonly AttentionShape _shape = ShapeOf(((Attention)node.Node.Op).Spec, node.InType(1).DType);
-    private readonly long _workerBytes = AttentionForward.ScratchBytes(ShapeOf(((Attention)node.Node.Op).Spec, node.InType(1).DType));
+    private readonly AttentionShape _shape = ShapeOf(((Attention)node.Node.Op).Spec);
+    private readonly long _workerBytes = AttentionForward.ScratchBytes(ShapeOf(((Attention)node.Node.Op).Spec));
     private readonly long _partRows = PartRows(node.Node);
     private int _tiles;
     private bool _bySpan;
@@ -58,7 +58,7 @@ internal sealed unsafe class AttentionCall(BoundNode node) : KernelCall
 
     public static long ScratchBytes(Node node, StepSizes bounds, int workers)
     {
-        var shape = ShapeOf(((Attention)node.Op).Spec, node.Inputs[1].Type.DType);
+        var shape = ShapeOf(((Attention)node.Op).Spec);
         return (workers * AttentionForward.ScratchBytes(shape)) + (PartRows(node) * (shape.PaddedValueDim + 2) * sizeof(float))
             + (sizeof(AttentionTile) * AttentionTiles.MaxQueryTiles(shape, bounds.Tokens, bounds.Segments));
     }
@@ -143,7 +143,7 @@ internal sealed unsafe class AttentionCall(BoundNode node) : KernelCall
     }
 
     /// <summary>The kernels' view of a layer.</summary>
-    public static AttentionShape ShapeOf(AttentionSpec spec, DType cacheType)
+    public static AttentionShape ShapeOf(AttentionSpec spec)
     {
         var shape = new AttentionShape
         {
@@ -154,7 +154,7 @@ internal sealed unsafe class AttentionCall(BoundNode node) : KernelCall
             Scale = spec.Scale,
             Window = spec.Window,
             Softcap = spec.Softcap,
-            CacheType = cacheType,
+            Cache = spec.Cache,
         };
         shape.Validate();
         return shape;
@@ -182,8 +182,8 @@ internal sealed unsafe class AttentionCall(BoundNode node) : KernelCall
 internal sealed unsafe class AttentionGradCall(BoundNode node) : KernelCall
 {
     private const int DeltaRows = 64;
-    private readonly AttentionShape _shape = AttentionCall.ShapeOf(((AttentionGrad)node.Node.Op).Spec, node.InType(1).DType);
-    private readonly long _workerBytes = AttentionBackward.ScratchBytes(AttentionCall.ShapeOf(((AttentionGrad)node.Node.Op).Spec, node.InType(1).DType));
+    private readonly AttentionShape _shape = AttentionCall.ShapeOf(((AttentionGrad)node.Node.Op).Spec);
+    private readonly long _workerBytes = AttentionBackward.ScratchBytes(AttentionCall.ShapeOf(((AttentionGrad)node.Node.Op).Spec));
     private bool _byHead;
 
     private float* Delta => (float*)(node.Scratch + (node.Step.Workers * _workerBytes));
@@ -192,7 +192,7 @@ internal sealed unsafe class AttentionGradCall(BoundNode node) : KernelCall
 
     public static long ScratchBytes(Node node, StepSizes bounds, int workers)
     {
-        var shape = AttentionCall.ShapeOf(((AttentionGrad)node.Op).Spec, node.Inputs[1].Type.DType);
+        var shape = AttentionCall.ShapeOf(((AttentionGrad)node.Op).Spec);
         long tiles = Math.Max(AttentionTiles.MaxQueryTiles(shape, bounds.Tokens, bounds.Segments), AttentionTiles.MaxKeyTiles(bounds.Tokens, bounds.Segments));
         return (workers * AttentionBackward.ScratchBytes(shape)) + ((long)bounds.Tokens * shape.NumHeads * sizeof(float)) + (tiles * sizeof(AttentionTile));
     }

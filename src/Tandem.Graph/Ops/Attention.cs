@@ -10,17 +10,22 @@ namespace Tandem.Graph.Ops;
 /// <param name="Softcap">c of s = c tanh(s / c); 0 is none.</param>
 public sealed record AttentionSpec(int NumHeads, int NumKvHeads, int HeadDim, int ValueDim, float Scale, int Window = 0, float Softcap = 0)
 {
-    /// <summary>Elements of one key/value block: K in panels of 16 keys, V in panels of 16 dimensions, head by head.</summary>
-    public int BlockElements => NumKvHeads * BatchView.BlockTokens * (HeadDim + TensorType.PaddedTo16(ValueDim));
+    /// <summary>Types of keys and values in the blocks.</summary>
+    public KvTypes Cache { get; init; } = DType.F32;
+
+    /// <summary>Bytes of one key/value block: head by head the keys, then the values.</summary>
+    public int BlockBytes => NumKvHeads * (KvTypes.KeyBytes(Cache.Key, HeadDim) + KvTypes.ValueBytes(Cache.Value, ValueDim));
+
+    /// <summary>Type of a cache of so many blocks.</summary>
+    public TensorType CacheOf(int blocks) => new TensorType(DType.U8, RowSymbol.None, blocks, BlockBytes).With(Layout.KvBlock);
 }
 
 /// <summary>
-/// Writes the keys and values of the batch's rows into key/value blocks, rounded to the blocks' type: into a cache where one is given,
+/// Writes the keys and values of the batch's rows into key/value blocks, rounded to the blocks' types: into a cache where one is given,
 /// otherwise into blocks of the batch's own.
 /// </summary>
-/// <param name="Spec">The layer's shape.</param>
-/// <param name="CacheType">Element type of the blocks.</param>
-public sealed record KvWrite(AttentionSpec Spec, DType CacheType) : Op
+/// <param name="Spec">The layer's shape and the types of the blocks.</param>
+public sealed record KvWrite(AttentionSpec Spec) : Op
 {
     /// <inheritdoc/>
     public override string Name => "kv-write";
@@ -37,7 +42,10 @@ public sealed record KvWrite(AttentionSpec Spec, DType CacheType) : Op
         RequireCount(inputs, HasCache ? 3 : 2);
         Require(inputs[0].Type.Width == (long)Spec.NumKvHeads * Spec.HeadDim, $"k {inputs[0].Type} is not {Spec.NumKvHeads} heads of {Spec.HeadDim}");
         Require(inputs[1].Type.Width == (long)Spec.NumKvHeads * Spec.ValueDim, $"v {inputs[1].Type} is not {Spec.NumKvHeads} heads of {Spec.ValueDim}");
-        return [HasCache ? inputs[2].Type : new TensorType(CacheType, RowSymbol.KvBlocks, Spec.BlockElements).With(Layout.KvBlock)];
+        Require(KvTypes.IsSupported(Spec.Cache.Key) && KvTypes.IsSupported(Spec.Cache.Value), $"key/value blocks of {Spec.Cache}, wanted {KvTypes.SupportedNames}");
+        if (!HasCache) return [new TensorType(DType.U8, RowSymbol.KvBlocks, Spec.BlockBytes).With(Layout.KvBlock)];
+        Require(inputs[2].Type.Dims.Length == 2 && inputs[2].Type == Spec.CacheOf(inputs[2].Type.Dims[0]), $"cache {inputs[2].Type} has no blocks of {Spec.BlockBytes} bytes");
+        return [inputs[2].Type];
     }
 
     /// <inheritdoc/>
@@ -51,7 +59,7 @@ public sealed record KvWrite(AttentionSpec Spec, DType CacheType) : Op
     }
 
     /// <inheritdoc/>
-    public override string Describe() => $"{Name} {CacheType.Name()}";
+    public override string Describe() => $"{Name} {Spec.Cache}";
 }
 
 /// <summary>
@@ -74,7 +82,9 @@ public sealed record Attention(AttentionSpec Spec) : Op
         RequireCount(inputs, 2, 3);
         Require(Spec.NumKvHeads > 0 && Spec.NumHeads % Spec.NumKvHeads == 0, $"{Spec.NumHeads} heads are no multiple of {Spec.NumKvHeads} key/value heads");
         Require(inputs[0].Type.Width == (long)Spec.NumHeads * Spec.HeadDim, $"q {inputs[0].Type} is not {Spec.NumHeads} heads of {Spec.HeadDim}");
-        Require(inputs[1].Type.Layout == Layout.KvBlock, $"{inputs[1].Type} are not key/value blocks");
+        Require(
+            inputs[1].Type.Layout == Layout.KvBlock && inputs[1].Type.Dims[^1] == Spec.BlockBytes,
+            $"{inputs[1].Type} are not key/value blocks of {Spec.BlockBytes} bytes");
         if (inputs.Count == 3)
         {
             TensorType sinks = inputs[2].Type;
@@ -127,6 +137,7 @@ public sealed record AttentionGrad(AttentionSpec Spec) : Op
     public override TensorType[] Infer(IReadOnlyList<Value> inputs)
     {
         RequireCount(inputs, 5);
+        Require(!Spec.Cache.Key.IsBlock() && !Spec.Cache.Value.IsBlock(), $"key/value blocks of {Spec.Cache} have no gradient, wanted f32, f16 or bf16");
         RowSymbol rows = inputs[0].Type.Rows;
         return
         [

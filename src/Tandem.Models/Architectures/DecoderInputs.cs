@@ -3,10 +3,10 @@ using Tandem.Graph;
 namespace Tandem.Models;
 
 /// <summary>Where the keys and values of a graph live.</summary>
-/// <param name="CacheType">Element type of keys and values.</param>
+/// <param name="Types">Types of keys and values.</param>
 /// <param name="CacheBlocks">Blocks of the cache; 0 keeps them in the batch, as training and evaluation do.</param>
 /// <param name="RopeTables">Rope tables side by side, where a sequence's depends on its length.</param>
-public readonly record struct KvPlacement(DType CacheType, int CacheBlocks, int RopeTables = 1);
+public readonly record struct KvPlacement(KvTypes Types, int CacheBlocks, int RopeTables = 1);
 
 /// <summary>What every decoder graph reads besides its weights.</summary>
 public static class DecoderInputs
@@ -42,16 +42,10 @@ public static class DecoderInputs
     /// <summary>Writes keys and values where <paramref name="kv"/> says and attends over them.</summary>
     public static Value Attend(GraphBuilder g, Graph.Ops.AttentionSpec spec, KvPlacement kv, int layer, Value q, Value k, Value v)
     {
-        Value blocks;
-        if (kv.CacheBlocks > 0)
-        {
-            Value cache = g.State(KvCache(layer), new TensorType(kv.CacheType, RowSymbol.None, kv.CacheBlocks, spec.BlockElements).With(Layout.KvBlock));
-            blocks = g.Apply(new Graph.Ops.KvWrite(spec, kv.CacheType) { HasCache = true }, "kv", k, v, cache);
-        }
-        else
-        {
-            blocks = g.Apply(new Graph.Ops.KvWrite(spec, kv.CacheType), "kv", k, v);
-        }
+        spec = spec with { Cache = kv.Types };
+        Value blocks = kv.CacheBlocks > 0
+            ? g.Apply(new Graph.Ops.KvWrite(spec) { HasCache = true }, "kv", k, v, g.State(KvCache(layer), spec.CacheOf(kv.CacheBlocks)))
+            : g.Apply(new Graph.Ops.KvWrite(spec), "kv", k, v);
 
         return g.ApplyAll(new Graph.Ops.Attention(spec), "attention", q, blocks)[0];
     }

@@ -54,10 +54,9 @@ internal sealed unsafe class AttentionCase
     private readonly bool _sinks;
     private readonly Random _random;
 
-    public AttentionCase(AttentionSpec spec, DType type, bool sinks, int seed, params int[] documents)
+    public AttentionCase(AttentionSpec spec, KvTypes types, bool sinks, int seed, params int[] documents)
     {
-        Spec = spec;
-        Type = type;
+        Spec = spec with { Cache = types };
         Documents = documents;
         _sinks = sinks;
         _random = new Random(seed);
@@ -71,8 +70,6 @@ internal sealed unsafe class AttentionCase
     }
 
     public AttentionSpec Spec { get; }
-
-    public DType Type { get; }
 
     public int[] Documents { get; }
 
@@ -192,8 +189,8 @@ internal sealed unsafe class AttentionCase
     /// <summary>The operands of the forward kernel, keys and values written.</summary>
     public AttentionForwardArgs Forward(Scratch s, in BatchView view)
     {
-        var shape = AttentionCall.ShapeOf(Spec, Type);
-        byte* cache = (byte*)s.Floats(view.NumBlocks * shape.BlockBytes / 4);
+        var shape = AttentionCall.ShapeOf(Spec);
+        byte* cache = (byte*)s.Floats((view.NumBlocks * shape.BlockBytes / 4) + 1);
         KvBlocks.Write(shape, view, 0, NumRows, s.From(Inputs["k"]), s.From(Inputs["v"]), cache);
         return new AttentionForwardArgs
         {
@@ -270,7 +267,7 @@ internal sealed unsafe class AttentionCase
     {
         var g = new GraphBuilder("train");
         (Value q, Value k, Value v) = Operands(g);
-        Value blocks = g.Apply(new KvWrite(Spec, Type), "kv", k, v);
+        Value blocks = g.Apply(new KvWrite(Spec), "kv", k, v);
         Value[] r = Attend(g, q, blocks);
         Value dO = g.Input("do", r[0].Type);
         IReadOnlyList<Value> d = g.ApplyAll(new AttentionGrad(Spec), "grad", q, blocks, r[0], r[1], dO);
@@ -290,8 +287,8 @@ internal sealed unsafe class AttentionCase
     {
         var g = new GraphBuilder("serve");
         (Value q, Value k, Value v) = Operands(g);
-        Value cache = g.State("cache", new TensorType(Type, RowSymbol.None, blocks, Spec.BlockElements).With(Layout.KvBlock));
-        Attend(g, q, g.Apply(new KvWrite(Spec, Type) { HasCache = true }, "kv", k, v, cache));
+        Value cache = g.State("cache", Spec.CacheOf(blocks));
+        Attend(g, q, g.Apply(new KvWrite(Spec) { HasCache = true }, "kv", k, v, cache));
         return g.Build();
     }
 }

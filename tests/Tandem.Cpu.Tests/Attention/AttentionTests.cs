@@ -212,11 +212,11 @@ public sealed unsafe class AttentionTests
     [Fact]
     public void A_step_allocates_nothing()
     {
-        var spec = new AttentionSpec(4, 2, 32, 32, 0.2f);
+        var spec = new AttentionSpec(4, 2, 32, 32, 0.2f) { Cache = new KvTypes(DType.BF16, DType.Q8_0) };
         TensorType q = new(DType.F32, RowSymbol.Tokens, 128), k = new(DType.F32, RowSymbol.Tokens, 64);
         var g = new GraphBuilder("decode");
-        Value cache = g.State("cache", new TensorType(DType.BF16, RowSymbol.None, 80, spec.BlockElements).With(Layout.KvBlock));
-        Value blocks = g.Apply(new KvWrite(spec, DType.BF16) { HasCache = true }, "kv", g.Input("k", k), g.Input("v", k), cache);
+        Value cache = g.State("cache", spec.CacheOf(80));
+        Value blocks = g.Apply(new KvWrite(spec) { HasCache = true }, "kv", g.Input("k", k), g.Input("v", k), cache);
         g.Output("o", g.ApplyAll(new Graph.Ops.Attention(spec), "attention", g.Input("q", q), blocks)[0]);
         using var team = new ThreadTeam(2);
         using var instance = new CpuInstance(Plan.Compile(g.Build(), StepSizes.ForServing(8, 8), CpuBackend.Instance, 2), team);
@@ -244,13 +244,13 @@ public sealed unsafe class AttentionTests
         var spec = new AttentionSpec(4, 2, 8, 8, 1f);
         var g = new GraphBuilder("bad");
         Value q = g.Input("q", new TensorType(DType.F32, RowSymbol.Tokens, 32));
-        Value blocks = g.Input("blocks", new TensorType(DType.F32, RowSymbol.KvBlocks, spec.BlockElements).With(Layout.KvBlock));
+        Value blocks = g.Input("blocks", new TensorType(DType.U8, RowSymbol.KvBlocks, spec.BlockBytes).With(Layout.KvBlock));
         Value sinks = g.Parameter("sinks", new TensorType(DType.F32, RowSymbol.None, 3));
         Assert.Contains("f32[3]", Assert.Throws<GraphException>(() => g.ApplyAll(new Graph.Ops.Attention(spec), "a", q, blocks, sinks)).Message);
         Assert.Contains("24", Assert.Throws<GraphException>(() => g.ApplyAll(new Graph.Ops.Attention(spec), "a", g.Input("p", new TensorType(DType.F32, RowSymbol.Tokens, 24)), blocks)).Message);
-        Assert.Contains("f64", Assert.Throws<TandemException>(() => AttentionCall.ShapeOf(spec, DType.F64)).Message);
-        Assert.Contains("-1", Assert.Throws<TandemException>(() => AttentionCall.ShapeOf(spec with { Window = -1 }, DType.F32)).Message);
-        Assert.Contains("NaN", Assert.Throws<TandemException>(() => AttentionCall.ShapeOf(spec with { Softcap = float.NaN }, DType.F32)).Message);
+        Assert.Contains("f64", Assert.Throws<TandemException>(() => AttentionCall.ShapeOf(spec with { Cache = DType.F64 })).Message);
+        Assert.Contains("-1", Assert.Throws<TandemException>(() => AttentionCall.ShapeOf(spec with { Window = -1 })).Message);
+        Assert.Contains("NaN", Assert.Throws<TandemException>(() => AttentionCall.ShapeOf(spec with { Softcap = float.NaN })).Message);
     }
 
     private static AttentionCase Layer(int heads, int kvHeads, int headDim, int valueDim, int window, float softcap, DType type, bool sinks) =>

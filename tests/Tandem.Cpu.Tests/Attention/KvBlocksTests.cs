@@ -16,7 +16,7 @@ public sealed unsafe class KvBlocksTests
         using var s = new Scratch();
         using Batch batch = layer.TrainingBatch();
         BatchView view = batch.View;
-        AttentionShape shape = AttentionCall.ShapeOf(layer.Spec, type);
+        AttentionShape shape = AttentionCall.ShapeOf(layer.Spec);
         long bytes = view.NumBlocks * shape.BlockBytes;
         float* k = s.From(layer.Inputs["k"]), v = s.From(layer.Inputs["v"]);
         foreach (int cut in (int[])[1, 3, 8, 32, layer.NumRows])
@@ -32,9 +32,9 @@ public sealed unsafe class KvBlocksTests
                     int token = i / 3, head = i % 3, row = segment.FirstRow + token, slot = token % 32;
                     byte* at = KvBlocks.Head(shape, cache, view.Blocks[segment.FirstBlock + (token / 32)], head);
                     for (int e = 0; e < headDim; e++)
-                        Scratch.SameBits(Rounded(type, k[(((row * 3) + head) * headDim) + e]), KvBlocks.Read(type, at, KvBlocks.KeyOffset(shape, slot, e)));
+                        Scratch.SameBits(Rounded(type, k[(((row * 3) + head) * headDim) + e]), KvBlocks.Key(shape, at, slot, e));
                     for (int e = 0; e < shape.PaddedValueDim; e++)
-                        Scratch.SameBits(e < valueDim ? Rounded(type, v[(((row * 3) + head) * valueDim) + e]) : 0f, KvBlocks.Read(type, at, shape.KeyElements + KvBlocks.ValueOffset(slot, e)));
+                        Scratch.SameBits(e < valueDim ? Rounded(type, v[(((row * 3) + head) * valueDim) + e]) : 0f, KvBlocks.Value(shape, at, slot, e));
                 }
             }
         }

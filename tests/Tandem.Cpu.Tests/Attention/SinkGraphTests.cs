@@ -95,7 +95,7 @@ public sealed unsafe class SinkGraphTests
         TensorType ids = new(DType.I32, RowSymbol.Tokens);
         Value x = g.Apply(new Embedding(), "embed", Weight("embed", Vocabulary, Hidden), g.Input("tokens", ids));
         Value q = Project("q", x, Spec.NumHeads * Spec.HeadDim), k = Project("k", x, Spec.NumKvHeads * Spec.HeadDim), v = Project("v", x, Spec.NumKvHeads * Spec.ValueDim);
-        Value blocks = g.Apply(new KvWrite(Spec, DType.F32), "kv", k, v);
+        Value blocks = g.Apply(new KvWrite(Spec), "kv", k, v);
         Value sinks = g.Parameter("sinks", new TensorType(DType.F32, RowSymbol.None, Spec.NumHeads));
         Value o = g.ApplyAll(new Graph.Ops.Attention(Spec), "attention", q, blocks, sinks)[0];
         Value loss = g.ApplyAll(new LinearCrossEntropy(), "loss", o, Weight("head", Vocabulary, Spec.NumHeads * Spec.ValueDim), g.Input("labels", ids))[0];

@@ -149,7 +149,7 @@ internal static unsafe class AttentionBackward
         ref readonly AttentionShape shape = ref args.Forward.Shape;
         int endKey = Math.Min(s.NumRows, firstKey + (maxTiles * AttentionShape.TileKeys)), tiles = (endKey - firstKey + AttentionShape.TileKeys - 1) / AttentionShape.TileKeys;
         int last = shape.Window > 0 ? (int)Math.Min(s.NumRows, (long)endKey - 1 + shape.Window) : s.NumRows;
-        KvTile<float>* kv = stackalloc KvTile<float>[BackwardScratch.RunTiles];
+        KvTile* kv = stackalloc KvTile[BackwardScratch.RunTiles];
         for (int i = 0; i < tiles; i++)
         {
             int key = firstKey + (i * AttentionShape.TileKeys);
@@ -175,7 +175,7 @@ internal static unsafe class AttentionBackward
 
     // One tile of queries and one of keys.
     private static void Pair(
-        in AttentionShape shape, in KvTile<float> kv, int token, int tokens, int key, int endKey, int index, bool withQueries, in BackwardScratch w)
+        in AttentionShape shape, in KvTile kv, int token, int tokens, int key, int endKey, int index, bool withQueries, in BackwardScratch w)
     {
         AttentionForward.Bounds(shape, token, key, tokens, w.From, w.End, out int row0, out int row1);
         if (row0 >= row1)
@@ -198,13 +198,13 @@ internal static unsafe class AttentionBackward
     }
 
     // S becomes the probabilities, DP the gradient of the products q k^T.
-    private static void Probabilities(in AttentionShape shape, in KvTile<float> kv, int index, in BackwardScratch w, int row0, int row1)
+    private static void Probabilities(in AttentionShape shape, in KvTile kv, int index, in BackwardScratch w, int row0, int row1)
     {
         for (int r = row0; r < row1; r += AttentionShape.BlockRows)
         {
             int rows = Math.Min(AttentionShape.BlockRows, row1 - r);
             float* s = w.S + (r * AttentionShape.ScoreStride), dp = w.DP + (r * AttentionShape.ScoreStride);
-            kv.Scores<StoredF32>(shape, w.Q + (r * w.QueryStride), w.QueryStride, s, rows, w.From + r, w.End + r);
+            kv.Scores(shape, w.Q + (r * w.QueryStride), w.QueryStride, s, rows, w.From + r, w.End + r);
             PanelProduct.Scores<float, StoredF32>(
                 w.DO + (r * w.ResultStride), w.ResultStride, shape.ValueDim, w.Columns(shape, index), 0, AttentionShape.TileKeys / 16,
                 dp, AttentionShape.ScoreStride, rows, w.From + r, w.End + r);

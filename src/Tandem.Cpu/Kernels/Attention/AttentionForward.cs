@@ -124,53 +124,101 @@ internal static unsafe class AttentionForward
         }
     }
 
-    // One span of 1,024 keys for all rows of a tile, from nothing. What one or two register tiles read of 16-bit keys and values is widened on the way.
+    // One span of 1,024 keys for all rows of a tile, from nothing.
     private static void Span(in AttentionForwardArgs args, in TileQueries queries, int kvHead, int span, in Scratch w, SpanPart part)
     {
         part.Reset(queries.Rows, args.Shape.PaddedValueDim);
-        bool few = queries.Rows <= 2 * PanelProduct.MaxRows;
-        switch (args.Shape.CacheType)
+
+        // What one or two register tiles read is widened on the way, for more rows once before. Quantized elements want 32 registers for it.
+        bool inPlace = queries.Rows <= 2 * PanelProduct.MaxRows;
+        switch (args.Shape.Cache.Key)
         {
-            case DType.F16 when few:
-                Span<ushort, StoredF16, KvInPlace<ushort>>(args, queries, kvHead, span, w, part);
+            case DType.F32:
+                Span<KeysInPlace<float, StoredF32>>(args, queries, kvHead, span, w, part, inPlace);
                 break;
-            case DType.F16:
-                Span<float, StoredF32, KvWidened<StoredF16>>(args, queries, kvHead, span, w, part);
+            case DType.F16 when inPlace:
+                Span<KeysInPlace<ushort, StoredF16>>(args, queries, kvHead, span, w, part, inPlace);
                 break;
-            case DType.BF16 when few:
-                Span<ushort, StoredBF16, KvInPlace<ushort>>(args, queries, kvHead, span, w, part);
+            case DType.BF16 when inPlace:
+                Span<KeysInPlace<ushort, StoredBF16>>(args, queries, kvHead, span, w, part, inPlace);
                 break;
-            case DType.BF16:
-                Span<float, StoredF32, KvWidened<StoredBF16>>(args, queries, kvHead, span, w, part);
+            case DType.Q8_0 when inPlace && Vector512.IsHardwareAccelerated:
+                Span<QuantizedKeys<KvGroupQ8>>(args, queries, kvHead, span, w, part, inPlace);
+                break;
+            case DType.Q4_1 when inPlace && Vector512.IsHardwareAccelerated:
+                Span<QuantizedKeys<KvGroupQ4>>(args, queries, kvHead, span, w, part, inPlace);
                 break;
             default:
-                Span<float, StoredF32, KvInPlace<float>>(args, queries, kvHead, span, w, part);
+                Span<KeysWidened>(args, queries, kvHead, span, w, part, inPlace);
                 break;
         }
     }
 
-    private static void Span<T, TStored, TReader>(in AttentionForwardArgs args, in TileQueries queries, int kvHead, int span, in Scratch w, SpanPart part)
-        where T : unmanaged
-        where TStored : IStoredFloat<T>
-        where TReader : IKvReader<T>
+    private static void Span<TKeys>(in AttentionForwardArgs args, in TileQueries queries, int kvHead, int span, in Scratch w, SpanPart part, bool inPlace)
+        where TKeys : struct, IKvKeys
+    {
+        switch (args.Shape.Cache.Value)
+        {
+            case DType.F32:
+                Span<TKeys, ValuesInPlace<float, StoredF32>>(args, queries, kvHead, span, w, part);
+                break;
+            case DType.F16 when inPlace:
+                Span<TKeys, ValuesInPlace<ushort, StoredF16>>(args, queries, kvHead, span, w, part);
+                break;
+            case DType.BF16 when inPlace:
+                Span<TKeys, ValuesInPlace<ushort, StoredBF16>>(args, queries, kvHead, span, w, part);
+                break;
+            case DType.Q8_0 when inPlace && Vector512.IsHardwareAccelerated:
+                Span<TKeys, QuantizedValues<KvGroupQ8>>(args, queries, kvHead, span, w, part);
+                break;
+            case DType.Q4_1 when inPlace && Vector512.IsHardwareAccelerated:
+                Span<TKeys, QuantizedValues<KvGroupQ4>>(args, queries, kvHead, span, w, part);
+                break;
+            default:
+                Span<TKeys, ValuesWidened>(args, queries, kvHead, span, w, part);
+                break;
+        }
+    }
+
+    private static void Span<TKeys, TValues>(in AttentionForwardArgs args, in TileQueries queries, int kvHead, int span, in Scratch w, SpanPart part)
+        where TKeys : struct, IKvKeys
+        where TValues : struct, IKvValues
     {
         ref readonly AttentionShape shape = ref args.Shape;
-        int headDim = shape.HeadDim, width = shape.PaddedValueDim;
+        int headDim = shape.HeadDim, width = shape.PaddedValueDim, keyBytes = shape.KeyBytes;
+        float* tileValues = w.Tile + (2 * shape.KeyElements);
         int key = Math.Max(span * AttentionShape.SpanKeys, queries.FirstKey / AttentionShape.TileKeys * AttentionShape.TileKeys);
         int endKey = Math.Min((span + 1) * AttentionShape.SpanKeys, queries.EndKey);
         for (; key < endKey; key += AttentionShape.TileKeys)
         {
             Bounds(shape, queries.Position, key, queries.Tokens, w.From, w.End, out int row0, out int row1);
-            var kv = TReader.Open(shape, args.Cache, queries.Blocks, kvHead, key, Math.Min(AttentionShape.TileKeys, endKey - key), w.Tile);
+
+            // Table entries beyond the last key are not read.
+            int* table = queries.Blocks + (key / KvBlocks.Tokens);
+            byte* head0 = KvBlocks.Head(shape, args.Cache, table[0], kvHead);
+            byte* head1 = endKey - key > KvBlocks.Tokens ? KvBlocks.Head(shape, args.Cache, table[1], kvHead) : null;
+            void* keys0 = TKeys.Open(shape, head0, w.Tile), values0 = TValues.Open(shape, head0 + keyBytes, tileValues), keys1 = null, values1 = null;
+            if (head1 != null)
+            {
+                keys1 = TKeys.Open(shape, head1, w.Tile + shape.KeyElements);
+                values1 = TValues.Open(shape, head1 + keyBytes, tileValues + shape.ValueElements);
+            }
+
+            // The blocks of a sequence lie apart, each too short for the processor to see a stream in it.
+            byte* next0 = endKey - key > 2 * KvBlocks.Tokens ? KvBlocks.Head(shape, args.Cache, table[2], kvHead) : null;
+            byte* next1 = endKey - key > 3 * KvBlocks.Tokens ? KvBlocks.Head(shape, args.Cache, table[3], kvHead) : null;
             for (int r = row0; r < row1; r += AttentionShape.BlockRows)
             {
                 int rows = Math.Min(AttentionShape.BlockRows, row1 - r);
-                float* acc = part.Acc + ((long)r * width);
-                kv.Scores<TStored>(shape, w.Q + ((long)r * headDim), headDim, w.S, rows, w.From + r, w.End + r);
+                float* acc = part.Acc + ((long)r * width), q = w.Q + ((long)r * headDim);
+                TKeys.Scores(shape, q, headDim, keys0, 0, w.S, rows, w.From + r, w.End + r, next0);
+                if (keys1 != null)
+                    TKeys.Scores(shape, q, headDim, keys1, KvBlocks.Tokens, w.S, rows, w.From + r, w.End + r, next1);
                 TileSoftmax.Forward(shape, w.S, rows, w.From + r, w.End + r, part.M + r, part.L + r, w.Alpha);
                 for (int i = 0; i < rows; i++)
                     Rescale(acc + ((long)i * width), width, w.Alpha[i]);
-                PanelProduct.Accumulate<T, TStored>(w.S, AttentionShape.ScoreStride, 1, kv.Values, width / 16, acc, width, rows, w.From + r, w.End + r);
+                TValues.Accumulate(
+                    shape, w.S, values0, values1, acc, rows, w.From + r, w.End + r, next0 == null ? null : next0 + keyBytes, next1 == null ? null : next1 + keyBytes);
             }
         }
     }
@@ -181,6 +229,10 @@ internal static unsafe class AttentionForward
         int count = args.Shape.Group * args.Shape.HeadDim;
         for (int t = 0; t < queries.Tokens; t++)
             new Span<float>(args.Q + ((queries.FirstRow + t) * args.QStride) + ((long)kvHead * count), count).CopyTo(new Span<float>(to + ((long)t * count), count));
+        if (!KvQuantizer.Turns(args.Shape.Cache.Key))
+            return;
+        for (int r = 0; r < queries.Rows; r++)
+            Hadamard.Turn(to + ((long)r * args.Shape.HeadDim), args.Shape.HeadDim);
     }
 
     private static void Rescale(float* acc, int width, float alpha)
@@ -234,6 +286,8 @@ internal static unsafe class AttentionForward
                 (Vector256.Load(acc + d) / divisor).Store(o + d);
             for (; d < valueDim; d++)
                 o[d] = acc[d] / l;
+            if (KvQuantizer.Turns(args.Shape.Cache.Value))
+                Hadamard.Turn(o, valueDim);
             if (args.Lse != null)
                 args.Lse[(token * args.Shape.NumHeads) + head] = MathF.FusedMultiplyAdd(m, SoftmaxExp.Ln2, VectorMath.Log(l));
         }

@@ -14,12 +14,16 @@ internal static unsafe class AttentionScalar
         int end = position + 1, valueDim = shape.ValueDim;
         float totalM = float.NegativeInfinity, totalL = 0f;
         float[] total = new float[valueDim], acc = new float[valueDim];
+        float* q = stackalloc float[shape.HeadDim];
+        new Span<float>(args.Q + ((segment.FirstRow + token) * args.QStride) + ((long)head * shape.HeadDim), shape.HeadDim).CopyTo(new Span<float>(q, shape.HeadDim));
+        if (KvQuantizer.Turns(shape.Cache.Key))
+            Hadamard.TurnScalar(q, shape.HeadDim);
         for (int span = first / AttentionShape.SpanKeys * AttentionShape.SpanKeys; span < end; span += AttentionShape.SpanKeys)
         {
             float m = float.NegativeInfinity, l = 0f;
             Array.Clear(acc);
             for (int key = span; key < Math.Min(end, span + AttentionShape.SpanKeys); key += AttentionShape.TileKeys)
-                Tile(args, segment, token, head, Math.Max(first, key), Math.Min(end, key + AttentionShape.TileKeys), ref m, ref l, acc);
+                Tile(args, segment, q, head, Math.Max(first, key), Math.Min(end, key + AttentionShape.TileKeys), ref m, ref l, acc);
 
             if (l == 0f)
                 continue;
@@ -41,16 +45,17 @@ internal static unsafe class AttentionScalar
 
         for (int d = 0; d < valueDim; d++)
             o[d] = total[d] / totalL;
+        if (KvQuantizer.Turns(shape.Cache.Value))
+            Hadamard.TurnScalar(o, valueDim);
         return MathF.FusedMultiplyAdd(totalM, SoftmaxExp.Ln2, VectorMath.Log(totalL));
     }
 
-    private static void Tile(in AttentionForwardArgs args, in Segment segment, int token, int head, int first, int end, ref float m, ref float l, float[] acc)
+    private static void Tile(in AttentionForwardArgs args, in Segment segment, float* q, int head, int first, int end, ref float m, ref float l, float[] acc)
     {
         if (first >= end)
             return;
         var shape = args.Shape;
         int kvHead = head / shape.Group, tile = first / AttentionShape.TileKeys * AttentionShape.TileKeys;
-        float* q = args.Q + ((segment.FirstRow + token) * args.QStride) + ((long)head * shape.HeadDim);
         float* p = stackalloc float[AttentionShape.TileKeys];
         float max = m;
         for (int j = first; j < end; j++)
@@ -58,7 +63,7 @@ internal static unsafe class AttentionScalar
             byte* keys = KvBlocks.Head(shape, args.Cache, args.View.Blocks[segment.FirstBlock + (j / KvBlocks.Tokens)], kvHead);
             float dot = 0f;
             for (int d = 0; d < shape.HeadDim; d++)
-                dot = MathF.FusedMultiplyAdd(q[d], KvBlocks.Read(shape.CacheType, keys, KvBlocks.KeyOffset(shape, j % KvBlocks.Tokens, d)), dot);
+                dot = MathF.FusedMultiplyAdd(q[d], KvBlocks.Key(shape, keys, j % KvBlocks.Tokens, d), dot);
             float score = shape.Softcap > 0
                 ? shape.Softcap * SoftmaxExp.Log2E * VectorMath.Tanh(dot * (shape.Scale / shape.Softcap))
                 : dot * (shape.Scale * SoftmaxExp.Log2E);
@@ -83,7 +88,7 @@ internal static unsafe class AttentionScalar
             for (int j = first; j < end; j++)
             {
                 byte* keys = KvBlocks.Head(shape, args.Cache, args.View.Blocks[segment.FirstBlock + (j / KvBlocks.Tokens)], kvHead);
-                sum = MathF.FusedMultiplyAdd(p[j - tile], KvBlocks.Read(shape.CacheType, keys, shape.KeyElements + KvBlocks.ValueOffset(j % KvBlocks.Tokens, d)), sum);
+                sum = MathF.FusedMultiplyAdd(p[j - tile], KvBlocks.Value(shape, keys, j % KvBlocks.Tokens, d), sum);
             }
 
             acc[d] = sum;

@@ -41,8 +41,8 @@ internal struct AttentionShape
     /// <summary>c of s = c tanh(s / c), applied after the scale and before the mask; 0 is none.</summary>
     public float Softcap;
 
-    /// <summary>Element type of the key/value blocks: F32, F16 or BF16.</summary>
-    public DType CacheType;
+    /// <summary>Types of keys and values in the blocks.</summary>
+    public KvTypes Cache;
 
     /// <summary>Query heads that share a key/value head.</summary>
     public readonly int Group => NumHeads / NumKvHeads;
@@ -59,14 +59,20 @@ internal struct AttentionShape
     /// <summary>Rows of a full tile of queries.</summary>
     public readonly int MaxRows => TileTokens * Group;
 
-    /// <summary>Elements of the keys of one head in a block: 2 panels [D][16].</summary>
+    /// <summary>Elements of the keys of one head in a block, widened: 2 panels [D][16].</summary>
     public readonly int KeyElements => BatchView.BlockTokens * HeadDim;
 
-    /// <summary>Elements of the values of one head in a block: panels [32][16].</summary>
+    /// <summary>Elements of the values of one head in a block, widened: panels [32][16].</summary>
     public readonly int ValueElements => BatchView.BlockTokens * PaddedValueDim;
 
+    /// <summary>Bytes of the keys of one head in a block.</summary>
+    public readonly int KeyBytes => KvTypes.KeyBytes(Cache.Key, HeadDim);
+
+    /// <summary>Bytes of the values of one head in a block.</summary>
+    public readonly int ValueBytes => KvTypes.ValueBytes(Cache.Value, ValueDim);
+
     /// <summary>Bytes of one block of this layer.</summary>
-    public readonly long BlockBytes => (long)NumKvHeads * (KeyElements + ValueElements) * CacheType.Size();
+    public readonly long BlockBytes => (long)NumKvHeads * (KeyBytes + ValueBytes);
 
     /// <summary>Number of tiles of queries of a segment.</summary>
     public readonly int QueryTiles(int numRows) => (numRows + TileTokens - 1) / TileTokens;
@@ -86,8 +92,8 @@ internal struct AttentionShape
             throw new TandemException($"attention: window {Window}, wanted 0 (none) or a number of keys");
         if (!(Softcap >= 0) || float.IsInfinity(Softcap))
             throw new TandemException($"attention: softcap {Softcap}, wanted 0 (none) or a positive number");
-        if (CacheType is not (DType.F32 or DType.F16 or DType.BF16))
-            throw new TandemException($"attention: cache of {CacheType.Name()}, wanted f32, f16 or bf16");
+        if (!KvTypes.IsSupported(Cache.Key) || !KvTypes.IsSupported(Cache.Value))
+            throw new TandemException($"attention: cache of {Cache}, wanted {KvTypes.SupportedNames}");
     }
 }
 

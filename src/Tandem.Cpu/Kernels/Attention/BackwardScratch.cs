@@ -117,7 +117,7 @@ internal unsafe struct BackwardScratch
     public readonly float* Columns(in AttentionShape shape, int index) => ValueColumns + (index * AttentionShape.TileKeys * shape.ValueDim);
 
     /// <summary>Opens tile <paramref name="index"/> of a run and transposes its values, and for dq its keys.</summary>
-    public readonly KvTile<float> OpenKeys(in AttentionBackwardArgs args, in Segment segment, int kvHead, int key, int count, int index, bool transposeKeys)
+    public readonly KvTile OpenKeys(in AttentionBackwardArgs args, in Segment segment, int kvHead, int key, int count, int index, bool transposeKeys)
     {
         ref readonly AttentionShape shape = ref args.Forward.Shape;
         int headDim = shape.HeadDim, valueDim = shape.ValueDim;

@@ -6,7 +6,7 @@ namespace Tandem.Cpu;
 /// <summary>
 /// The exponential of attention's softmax: 2^x for x up to about 1, since scores are kept in units of log 2 and have their maximum subtracted.
 /// Below -126 the result is 0 (a probability that no sum of f32 sees), so neither denormals nor a second scaling are needed: half the work of a general exponential.
-/// The two forms perform the same operations and give the same bits.
+/// All forms perform the same operations and give the same bits.
 /// </summary>
 internal static class SoftmaxExp
 {
@@ -41,6 +41,21 @@ internal static class SoftmaxExp
         p = MathF.FusedMultiplyAdd(p, r, 1f);
         p *= BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(shifted) << 23);
         return x < Smallest ? 0f : p;
+    }
+
+    /// <inheritdoc cref="Exp2(float)"/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Exp2(Vector512<float> x)
+    {
+        Vector512<float> shifted = x + Vector512.Create(Shift), r = x - (shifted - Vector512.Create(Shift));
+        var p = Vector512.FusedMultiplyAdd(Vector512.Create(C6), r, Vector512.Create(C5));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C4));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C3));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C2));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(C1));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
+        p *= Vector512.ShiftLeft(shifted.AsInt32(), 23).AsSingle();
+        return Vector512.AndNot(p, Vector512.LessThan(x, Vector512.Create(Smallest)));
     }
 
     /// <inheritdoc cref="Exp2(float)"/>

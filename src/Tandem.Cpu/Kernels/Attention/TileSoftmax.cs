@@ -92,6 +92,8 @@ internal static unsafe class TileSoftmax
     // A row that sees all 64 keys: its scores stay in registers from the products to the exponentials.
     private static float Whole(float* s, Vector256<float> scale, float m, out float max)
     {
+        if (Vector512.IsHardwareAccelerated)
+            return Whole512(s, scale, m, out max);
         Vector256<float> s0 = Vector256.Load(s) * scale, s1 = Vector256.Load(s + 8) * scale, s2 = Vector256.Load(s + 16) * scale, s3 = Vector256.Load(s + 24) * scale;
         Vector256<float> s4 = Vector256.Load(s + 32) * scale, s5 = Vector256.Load(s + 40) * scale, s6 = Vector256.Load(s + 48) * scale, s7 = Vector256.Load(s + 56) * scale;
         var lo = Vector256.MaxNative(Vector256.MaxNative(s0, s1), Vector256.MaxNative(s2, s3));
@@ -115,6 +117,26 @@ internal static unsafe class TileSoftmax
         s7 = SoftmaxExp.Exp2(s7 - shift);
         s7.Store(s + 56);
         return RowReduce.FoldSum(s0 + s2 + s4 + s6, s1 + s3 + s5 + s7);
+    }
+
+    // The same numbers in vectors of twice the length: a vector holds the 16 lanes of the sum.
+    private static float Whole512(float* s, Vector256<float> scale, float m, out float max)
+    {
+        var factor = Vector512.Create(scale, scale);
+        Vector512<float> s0 = Vector512.Load(s) * factor, s1 = Vector512.Load(s + 16) * factor, s2 = Vector512.Load(s + 32) * factor, s3 = Vector512.Load(s + 48) * factor;
+        Vector512<float> largest = Vector512.MaxNative(Vector512.MaxNative(s0, s1), Vector512.MaxNative(s2, s3));
+        max = Top(Vector256.MaxNative(largest.GetLower(), largest.GetUpper()), m);
+        var shift = Vector512.Create(max);
+        s0 = SoftmaxExp.Exp2(s0 - shift);
+        s0.Store(s);
+        s1 = SoftmaxExp.Exp2(s1 - shift);
+        s1.Store(s + 16);
+        s2 = SoftmaxExp.Exp2(s2 - shift);
+        s2.Store(s + 32);
+        s3 = SoftmaxExp.Exp2(s3 - shift);
+        s3.Store(s + 48);
+        Vector512<float> sum = s0 + s1 + s2 + s3;
+        return RowReduce.FoldSum(sum.GetLower(), sum.GetUpper());
     }
 
     private static float Part(float* s, Vector256<float> scale, int from, int end, float m, out float max)

@@ -146,7 +146,7 @@ internal static class OpCases
         Value q_THD = runner.Rows("q", SwapHeads(c.Golden.Floats("in.q"), batch, heads, length, headDim));
         Value k_TKD = runner.Rows("k", SwapHeads(c.Golden.Floats("in.k"), batch, kvHeads, length, headDim));
         Value v_TKD = runner.Rows("v", SwapHeads(c.Golden.Floats("in.v"), batch, kvHeads, length, valueDim));
-        Value blocks = runner.Graph.Apply(new KvWrite(spec, DType.F32), "kv", k_TKD, v_TKD);
+        Value blocks = runner.Graph.Apply(new KvWrite(spec), "kv", k_TKD, v_TKD);
         Value[] sinks = c.Golden.Has("in.sinks") ? [runner.Weight("sinks", c.Golden.Floats("in.sinks"), heads)] : [];
         Value o = runner.Graph.ApplyAll(new Graph.Ops.Attention(spec), "attention", [q_THD, blocks, .. sinks])[0];
         runner.Result("o", o, SwapHeads(c.Golden.Floats("dout.o"), batch, heads, length, valueDim));
