@@ -137,8 +137,15 @@ public sealed partial class Tokenizer
         return results;
     }
 
-    private string DecodeTokens(IEnumerable<int> ids, bool skipSpecial) =>
-        Parts.Decoder.Decode(ids.Where(id => !IsSpecial(id) || !skipSpecial).Select(DecodedToken).OfType<string>());
+    private string DecodeTokens(IEnumerable<int> ids, bool skipSpecial)
+    {
+        var text = new StringBuilder();
+        DecoderRun run = Parts.Decoder.Start(new TextRun(text), parts: true, streaming: false);
+        foreach (int id in ids)
+            if ((!skipSpecial || !IsSpecial(id)) && DecodedToken(id) is { } token) run.Push(token, begins: true);
+        run.End();
+        return text.ToString();
+    }
 
     // Replaces each maximal ill-formed part, as TokenDecoder does.
     private string DecodeBytes(ReadOnlySpan<int> ids, bool skipSpecial)

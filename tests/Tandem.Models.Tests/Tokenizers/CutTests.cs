@@ -26,6 +26,40 @@ public class CutTests
         """)]
     public void Pieces_are_the_same(string json) => Check(PreTokenizer.Read(JsonDocument.Parse(json).RootElement, "pre_tokenizer")!);
 
+    [Theory]
+    [InlineData("deepseek-llm")]
+    [InlineData("deepseek-coder")]
+    public void Pieces_of_known_names_are_cut_in_one_go(string name)
+    {
+        IReadOnlyList<string> expressions = GgufPreTokenizers.Find(name, "").Expressions;
+        Assert.NotNull(BorderTable.TryMake([.. expressions.Select(e => SplitPattern.Find(e, "").RunCut!)]));
+        Check(PatternSequence.Make(expressions, ""));
+    }
+
+    // Few characters, so that sets overlap and runs meet in every way; without a table are only two cuts of white space at the end.
+    [Fact]
+    public void Runs_cut_in_one_go_are_those_cut_one_after_another()
+    {
+        string[] sets = [@"\s", @"\p{L}", "[ab]", "[bc]", "[ a]", "[\U0001f600b]", "[\r\n]", "[\u00e9 ]", @"\p{N}", "[^a]"], characters = ["a", "b", "c", " ", "\n", "1", ".", "\u00e9", "\U0001f600", "\ud83d", "\ude00"];
+        Gen<string> set = Gen.Int[0, sets.Length - 1].Select(i => sets[i]);
+        Gen<string> cut = Gen.Select(set, set, Gen.Int[0, 3]).Select((before, run, kind) => kind switch { 0 => run, 1 => run + "+", 2 => $"{before}?{run}+", _ => @"\s+$" });
+        Gen<string> texts = Gen.Int[0, characters.Length - 1].Array[1, 14].Select(t => string.Concat(t.Select(i => characters[i])));
+        int tables = 0;
+        Gen.Select(cut.Array[1, 5], texts).Sample(
+            (cuts, text) =>
+            {
+                string[] expressions = ["[\r\n]", .. cuts];
+                if (BorderTable.TryMake([.. expressions.Select(e => SplitPattern.Find(e, "").RunCut!)]) is not { } table) return;
+                Interlocked.Increment(ref tables);
+                List<Piece> whole = [new(0, text.Length)], found = [];
+                foreach (string expression in expressions) new SplitPreTokenizer(SplitPattern.Find(expression, ""), SplitBehavior.Isolated, invert: false).Apply(new AlignedText(text, 0), whole);
+                for (int at = 0; at < text.Length;) table.CutNext(text, ref at, found);
+                Assert.Equal(whole, found);
+            },
+            iter: 600);
+        Assert.True(tables > 200, $"{tables}");
+    }
+
     [Fact]
     public void Pieces_of_golden_tokenizers_are_the_same()
     {

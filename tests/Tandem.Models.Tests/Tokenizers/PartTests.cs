@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CsCheck;
 using Xunit;
 
 namespace Tandem.Models.Tests.Tokenizers;
@@ -87,6 +88,20 @@ public sealed class PartTests
         whole.Add(text);
         blocks.Add(new StringReader(text));
         Assert.Equal(whole.Train(400, []).Merges, blocks.Train(400, []).Merges);
+    }
+
+    [Fact]
+    public void WordPiece_cleans_each_token_as_a_text()
+    {
+        string[] parts = [" ", ".", "?", "!", ",", "'", "n't", "do not", "s", "ve", "m", "re", "##", "a", "n", "d"];
+        Gen.Int[0, parts.Length - 1].Array[0, 4].Select(p => string.Concat(p.Select(i => parts[i]))).Array[1, 5].Sample(
+            tokens =>
+            {
+                IEnumerable<string> spaced = tokens.Select((t, i) => i == 0 ? t : t.StartsWith("##", StringComparison.Ordinal) ? t[2..] : " " + t);
+                Assert.Equal(string.Concat(spaced.Select(WordPieceDecoder.Clean)), new WordPieceDecoder("##", cleanup: true).Decode(tokens));
+                Assert.Equal(string.Concat(spaced), new WordPieceDecoder("##", cleanup: false).Decode(tokens));
+            },
+            iter: 5_000);
     }
 
     private static string Mapped(string piece) => string.Concat(System.Text.Encoding.UTF8.GetBytes(piece).Select(b => ByteAlphabet.Characters[b]));

@@ -16,6 +16,9 @@ internal sealed class ByteTrie
     private readonly int _shift;
     private readonly int[] _tokens;
     private readonly uint[] _first = new uint[256];
+
+    // Where the first two bytes lead, 0 for nowhere: one place in memory for all characters of a script, and the most frequent edges.
+    private readonly uint[] _second = new uint[1 << 16];
     private int _nodes = 1;
 
     /// <summary>Makes room for tokens of so many bytes together, <see cref="MaxBytes"/> at most.</summary>
@@ -41,6 +44,7 @@ internal sealed class ByteTrie
             while (_edges[at] != ulong.MaxValue && (uint)(_edges[at] >> 32) != edge) at = (at + 1) & (_edges.Length - 1);
             if (_edges[at] == ulong.MaxValue) _edges[at] = ((ulong)edge << 32) | (uint)_nodes++;
             if (i + 1 == token.Length) _edges[at] |= IsToken;
+            if (i == 1) _second[(token[0] << 8) | token[1]] = (uint)_edges[at];
             node = (uint)_edges[at] & NodeMask;
         }
 
@@ -53,7 +57,10 @@ internal sealed class ByteTrie
         ulong[] edges = _edges;
         uint node = _first[text[0]];
         uint last = (node & IsToken) != 0 ? node & NodeMask : 0;
-        for (int i = 1; i < text.Length && node != 0; i++)
+        if (text.Length == 1) return last == 0 ? -1 : _tokens[last];
+        node = _second[(text[0] << 8) | text[1]];
+        if ((node & IsToken) != 0) last = node & NodeMask;
+        for (int i = 2; i < text.Length && node != 0; i++)
         {
             uint edge = (node << 8) | text[i];
             node = 0;

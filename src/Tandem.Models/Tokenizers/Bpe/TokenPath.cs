@@ -14,11 +14,14 @@ internal readonly record struct Merge(int Left, int Right, int Rank, int Id);
 /// </summary>
 internal sealed class TokenPath
 {
-    private const int StackBits = 4096, Never = int.MaxValue;
+    private const int PairBits = 15, StackBits = 4096, Never = int.MaxValue;
 
     private readonly MergeTable _table;
     private readonly Token[] _tokens;
     private readonly ByteTrie _trie;
+
+    // Neighbours that were looked at before: the tokens and whether merging joins across their border, in one word, which threads read and write without locks.
+    private readonly ulong[] _pairs = new ulong[1 << PairBits];
 
     private TokenPath(MergeTable table, Token[] tokens, ByteTrie trie) => (_table, _tokens, _trie) = (table, tokens, trie);
 
@@ -108,8 +111,20 @@ internal sealed class TokenPath
 
     private const int Unreachable = -2;
 
+    private const ulong Known = 1ul << 63;
+
     // Whether merging joins across the border of two tokens, whole or in part.
-    private bool Joins(int left, int right) => _table.Rank(left, right, out _) != Never || JoinsBelow(left, right, Never);
+    private bool Joins(int left, int right)
+    {
+        // No two tokens are 0: their entries have a bit above both.
+        ulong pair = Known | ((ulong)(uint)left << 32) | ((uint)right << 1);
+        ref ulong known = ref _pairs[(int)((pair * 0x9E3779B97F4A7C15) >> (64 - PairBits))];
+        ulong found = Volatile.Read(ref known);
+        if ((found & ~1ul) == pair) return (found & 1) != 0;
+        bool joins = _table.Rank(left, right, out _) != Never || JoinsBelow(left, right, Never);
+        Volatile.Write(ref known, pair | (joins ? 1ul : 0));
+        return joins;
+    }
 
     // The same for the parts alone, while the whole tokens last until `limit`. Backwards in the order of merges: of the two at the border the one that
     // was made later is taken apart. Of equal ranks the left one comes first.

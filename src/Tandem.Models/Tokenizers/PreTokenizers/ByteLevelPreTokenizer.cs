@@ -26,6 +26,9 @@ internal sealed class ByteLevelPreTokenizer(bool addPrefixSpace, bool useRegex, 
     public override Func<char, bool>? Cutters => addPrefixSpace || WritesBytes ? null : _ => useRegex;
 
     /// <inheritdoc/>
+    public override IReadOnlyList<RunCut>? RunCuts => addPrefixSpace || WritesBytes || useRegex ? null : [];
+
+    /// <inheritdoc/>
     public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
     {
         if (addPrefixSpace || WritesBytes || !useRegex) return base.CutNext(text, ref at, pieces);

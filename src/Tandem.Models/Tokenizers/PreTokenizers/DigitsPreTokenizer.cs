@@ -7,6 +7,9 @@ internal sealed class DigitsPreTokenizer(bool individual) : PreTokenizer
     public override Func<char, bool> Cutters => c => CharClasses.MayBe(c, CharClass.Number);
 
     /// <inheritdoc/>
+    public override IReadOnlyList<RunCut> RunCuts => [new RunCut(CodePointSet.Empty, UnicodeSets.Find("N")!, individual ? RunKind.Single : RunKind.Whole)];
+
+    /// <inheritdoc/>
     public override void Cut(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
         int end = piece.Start + piece.Length;

@@ -4,6 +4,9 @@ namespace Tandem.Models;
 internal sealed class KanaHanPattern(string source) : SplitPattern(source)
 {
     /// <inheritdoc/>
+    public override RunCut RunCut => new(CodePointSet.Empty, CodePointSet.Of([('\u3040', '\u30ff'), ('\u4e00', '\u9fa5')]), RunKind.Whole);
+
+    /// <inheritdoc/>
     public override int Match(ReadOnlySpan<char> text, int at)
     {
         int end = at;

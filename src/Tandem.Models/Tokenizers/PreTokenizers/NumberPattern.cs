@@ -4,6 +4,9 @@ namespace Tandem.Models;
 internal sealed class NumberPattern(string source, int max) : SplitPattern(source)
 {
     /// <inheritdoc/>
+    public override RunCut? RunCut => max is 1 or int.MaxValue ? new RunCut(CodePointSet.Empty, UnicodeSets.Find("N")!, max == 1 ? RunKind.Single : RunKind.Whole) : null;
+
+    /// <inheritdoc/>
     public override int Match(ReadOnlySpan<char> text, int at) => RunEnd(text, at, max) - at;
 
     /// <inheritdoc/>

@@ -19,6 +19,9 @@ internal abstract class PreTokenizer
     /// <summary>Of a part that leaves the text as it is: the UTF-16 units without any of which a piece stays whole. Null is no such part.</summary>
     public virtual Func<char, bool>? Cutters => null;
 
+    /// <summary>Of a part that cuts runs of characters off, one kind after another: those kinds. Null is another part.</summary>
+    public virtual IReadOnlyList<RunCut>? RunCuts => null;
+
     /// <summary>Words that would go to the model as bytes are written in the byte alphabet instead, for models of characters.</summary>
     public virtual void WriteBytes()
     {

@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 namespace Tandem.Models;
 
 /// <summary>
-/// Several pre-tokenizers, each cutting the pieces of the one before. Where none changes the text, a piece goes straight to the next part that may cut
-/// it, as its characters say: most words meet one part and no more.
+/// Several pre-tokenizers, each cutting the pieces of the one before. Where all of them cut runs of characters off, a <see cref="BorderTable"/> does it in
+/// one go. Where none changes the text, a piece goes straight to the next part that may cut it, as its characters say: most words meet one part and no more.
 /// </summary>
 internal sealed class SequencePreTokenizer : PreTokenizer
 {
@@ -18,6 +18,9 @@ internal sealed class SequencePreTokenizer : PreTokenizer
 
     private readonly PreTokenizer[] _parts;
     private Func<char, bool>[]? _cutters;
+
+    // All of the parts as one.
+    private BorderTable? _borders;
 
     // For each UTF-16 unit the parts that it may be cut by, as bits; pages are made when they are needed.
     private readonly byte[]?[] _masks = new byte[]?[(char.MaxValue + 1) / PageUnits];
@@ -51,6 +54,12 @@ internal sealed class SequencePreTokenizer : PreTokenizer
     public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
     {
         if (_parts.Length == 0) return base.CutNext(text, ref at, pieces);
+        if (_borders != null)
+        {
+            _borders.CutNext(text.Text, ref at, pieces);
+            return text;
+        }
+
         if (_cutters == null)
         {
             text = _parts[0].CutNext(text, ref at, pieces);
@@ -72,6 +81,8 @@ internal sealed class SequencePreTokenizer : PreTokenizer
     {
         Func<char, bool>[] cutters = [.. _parts.Select(p => p.Cutters).OfType<Func<char, bool>>()];
         _cutters = cutters.Length == _parts.Length && _parts.Length is > 0 and <= MaxDirect ? cutters : null;
+        IReadOnlyList<RunCut>?[] cuts = [.. _parts.Select(p => p.RunCuts)];
+        _borders = cuts.Length > 0 && !cuts.Contains(null) ? BorderTable.TryMake([.. cuts.SelectMany(c => c!)]) : null;
     }
 
     private static List<Piece> Emptied(List<Piece>?[] cuts, int part)

@@ -13,15 +13,19 @@ internal sealed class SimplePattern : SplitPattern
     private readonly UnitSet _starts;
     private readonly UnitSet _needed;
 
-    private SimplePattern(string source, Term[][] alternatives)
+    private SimplePattern(string source, RegexNode expression, Term[][] alternatives)
         : base(source)
     {
         _alternatives = alternatives;
+        RunCut = RunCut.TryRead(expression);
 
         // Half a pair may be of a character that starts a match.
         _starts = new UnitSet(c => char.IsSurrogate(c) || alternatives.Any(terms => MayStart(terms, c)));
         _needed = new UnitSet(c => char.IsSurrogate(c) || alternatives.Any(terms => terms[^1].Set.Has(c)));
     }
+
+    /// <inheritdoc/>
+    public override RunCut? RunCut { get; }
 
     /// <summary>The pattern of an expression, or null if it is not of this kind.</summary>
     public static SimplePattern? TryMake(string source, RegexNode expression)
@@ -36,7 +40,7 @@ internal sealed class SimplePattern : SplitPattern
             if (!IsSimple(terms[i])) return null;
         }
 
-        return new SimplePattern(source, terms);
+        return new SimplePattern(source, expression, terms);
     }
 
     /// <inheritdoc/>

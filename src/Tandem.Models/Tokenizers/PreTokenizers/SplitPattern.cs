@@ -28,6 +28,9 @@ internal abstract class SplitPattern(string source)
     /// <summary>The expression as it stands in files.</summary>
     public string Source => source;
 
+    /// <summary>What the pattern cuts off, if that is runs of characters.</summary>
+    public virtual RunCut? RunCut => null;
+
     /// <summary>Length of the match that starts at <paramref name="at"/>, 0 if there is none.</summary>
     public abstract int Match(ReadOnlySpan<char> text, int at);
 

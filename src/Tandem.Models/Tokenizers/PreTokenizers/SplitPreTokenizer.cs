@@ -12,6 +12,9 @@ internal sealed class SplitPreTokenizer(SplitPattern pattern, SplitBehavior beha
     public override Func<char, bool>? Cutters => behavior == SplitBehavior.Isolated ? pattern.MayMatch : null;
 
     /// <inheritdoc/>
+    public override IReadOnlyList<RunCut>? RunCuts => behavior == SplitBehavior.Isolated && pattern.RunCut is { } cut ? [cut] : null;
+
+    /// <inheritdoc/>
     public override AlignedText CutNext(AlignedText text, scoped ref int at, List<Piece> pieces)
     {
         if (behavior != SplitBehavior.Isolated) return base.CutNext(text, ref at, pieces);

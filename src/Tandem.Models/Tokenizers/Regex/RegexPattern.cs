@@ -31,6 +31,7 @@ internal sealed class RegexPattern : SplitPattern
     public RegexPattern(string source, RegexNode expression, string place)
         : base(source)
     {
+        RunCut = RunCut.TryRead(expression);
         RegexProgram program = RegexCompiler.Compile(expression, place, out List<CodePointSet> sets);
         (int lineBreak, int word) = (sets.Count, sets.Count + 1);
         bool anchors = program.HasAnchors || program.Behinds?.HasAnchors == true;
@@ -40,6 +41,9 @@ internal sealed class RegexPattern : SplitPattern
         _machine = new RegexMachine(program, _map, _besides, backwards: false);
         if (program.Behinds != null) _behinds = new RegexMachine(program.Behinds, _map, _besides, backwards: true);
     }
+
+    /// <inheritdoc/>
+    public override RunCut? RunCut { get; }
 
     /// <inheritdoc/>
     public override int Match(ReadOnlySpan<char> text, int at)
