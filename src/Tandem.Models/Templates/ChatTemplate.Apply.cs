@@ -34,6 +34,8 @@ public sealed partial class ChatTemplate
     /// <summary>Stands where the last message ends, to cut the text there.</summary>
     private const string ContinueTag = "CONTINUE_FINAL_MESSAGE_TAG ";
 
+    private static readonly StringValue ReasoningContent = new("reasoning_content"), Thinking = new("thinking"), Reasoning = new("reasoning");
+
     /// <summary>Renders a conversation, as Hugging Face's <c>apply_chat_template</c> does.</summary>
     /// <exception cref="TemplateException">The template refused or failed; or the conversation is empty, or its last message cannot be continued (<c>ValueError</c>).</exception>
     public RenderedTemplate Apply(ChatTemplateInput input)
@@ -75,12 +77,11 @@ public sealed partial class ChatTemplate
                 result.Items[key] = value;
         }
 
-        StringValue reasoning = new("reasoning_content"), thinking = new("thinking");
-        TemplateValue? thoughts = result.Items.GetValueOrDefault(reasoning) ?? result.Items.GetValueOrDefault(thinking) ?? result.Items.GetValueOrDefault(new StringValue("reasoning"));
+        TemplateValue? thoughts = result.Items.GetValueOrDefault(ReasoningContent) ?? result.Items.GetValueOrDefault(Thinking) ?? result.Items.GetValueOrDefault(Reasoning);
         if (thoughts is not null)
         {
-            result.Items[reasoning] = thoughts;
-            result.Items[thinking] = thoughts;
+            result.Items[ReasoningContent] = thoughts;
+            result.Items[Thinking] = thoughts;
         }
 
         return result;
