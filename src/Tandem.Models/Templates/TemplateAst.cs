@@ -46,6 +46,8 @@ internal sealed class UnaryExpression(string op, Expression operand, int positio
 {
     public string Op { get; } = op;
 
+    public bool IsNot { get; } = op == "not";
+
     public Expression Operand { get; } = operand;
 }
 

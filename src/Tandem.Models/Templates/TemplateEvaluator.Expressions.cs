@@ -84,21 +84,26 @@ internal sealed partial class TemplateEvaluator
         if (expression is NameExpression name)
         {
             Budget.Charge(1);
-            return scope.Find(name.Name) ?? Undefined($"'{name.Name}' is undefined");
+            return scope.Find(name.Name) ?? Unknown(name);
         }
 
         Step();
-        TemplateValue value = Compute(expression, scope);
+        TemplateValue value = expression switch
+        {
+            AttributeExpression attribute => Attribute(attribute, scope),
+            UnaryExpression { IsNot: true } not => BoolValue.Of(!Evaluate(not.Operand, scope).Truth),
+            CompareExpression compare => Compare(compare, scope),
+            _ => EvaluateOther(expression, scope),
+        };
         _nesting--;
         return value;
     }
 
-    private TemplateValue Compute(Expression expression, TemplateScope scope)
+    // Apart, so that what is met most has a small frame.
+    private TemplateValue EvaluateOther(Expression expression, TemplateScope scope)
     {
         switch (expression)
         {
-            case AttributeExpression attribute:
-                return Attribute(attribute, scope);
             case ItemExpression item:
                 return Subscript(item, scope);
             case BinaryExpression { Op: "and" } and:
@@ -110,12 +115,8 @@ internal sealed partial class TemplateEvaluator
             case BinaryExpression binary:
                 TemplateValue a = Evaluate(binary.Left, scope);
                 return TemplateOperators.Binary(binary.Op, a, Evaluate(binary.Right, scope), this);
-            case CompareExpression compare:
-                return Compare(compare, scope);
             case TestExpression test:
                 return Test(test, scope);
-            case UnaryExpression { Op: "not" } not:
-                return BoolValue.Of(!Evaluate(not.Operand, scope).Truth);
             case FilterExpression filter:
                 return Filter(filter, Evaluate(filter.Target!, scope), scope);
             case CallExpression call:
@@ -143,6 +144,8 @@ internal sealed partial class TemplateEvaluator
                 throw TemplateFault.Type("a slice can only stand alone between brackets");
         }
     }
+
+    private UndefinedValue Unknown(NameExpression name) => Undefined($"'{name.Name}' is undefined");
 
     private TemplateValue Attribute(AttributeExpression attribute, TemplateScope scope)
     {

@@ -91,17 +91,27 @@ internal sealed partial class TemplateEvaluator
     {
         switch (statement)
         {
+            case IfStatement branch:
+                return Execute(Evaluate(branch.Test, scope).Truth ? branch.Then : branch.Otherwise, scope);
             case DataStatement data:
                 Write(data.Text);
                 return Flow.Normal;
             case PrintStatement print:
                 Print(Evaluate(print.Value, scope));
                 return Flow.Normal;
-            case IfStatement branch:
-                return Execute(Evaluate(branch.Test, scope).Truth ? branch.Then : branch.Otherwise, scope);
             case SetStatement set:
                 Assign(set.Target, Evaluate(set.Value, scope), scope);
                 return Flow.Normal;
+            default:
+                return ExecuteOther(statement, scope);
+        }
+    }
+
+    // Apart, so that what is met most has a small frame.
+    private Flow ExecuteOther(Statement statement, TemplateScope scope)
+    {
+        switch (statement)
+        {
             case ForStatement loop:
                 return Loop(loop, Evaluate(loop.Items, scope), scope, 0);
             case BreakStatement:
@@ -166,6 +176,7 @@ internal sealed partial class TemplateEvaluator
         var loop = new LoopValue(statement.Test is null ? items : new GeneratorValue(Filtered(statement, TemplateOperators.Iterate(items), scope)), statement, scope, depth);
         bool any = false;
         var inner = new TemplateScope(scope);
+        string? single = (statement.Target as NameExpression)?.Name;
         while (loop.Next(out TemplateValue item))
         {
             Budget.Charge(1);
@@ -173,7 +184,8 @@ internal sealed partial class TemplateEvaluator
             if (inner.IsCaptured) inner = new TemplateScope(scope);
             else inner.Clear();
             inner.Set(TemplateScope.Loop, loop);
-            Assign(statement.Target, item, inner);
+            if (single is not null) inner.Set(single, item);
+            else Assign(statement.Target, item, inner);
             Flow flow = Execute(statement.Body, inner);
 
             // As in Jinja, an item counts as seen when its body ran to the end.
