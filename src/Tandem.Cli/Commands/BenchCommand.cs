@@ -14,7 +14,7 @@ internal static class BenchCommand
     public static Command Create() => new("bench", "Measure speed and memory beside what the machine allows. Example: tandem bench train --config 0 --profile")
     {
         Threads, Repetitions, Json, Markdown,
-        MatMul(), Attention(), Train(), Generate(), Tokenizer(), Startup(), Make(),
+        MatMul(), Attention(), Train(), Generate(), Tokenizer(), Template(), Startup(), Make(),
     };
 
     private static Command MatMul()
@@ -120,6 +120,16 @@ internal static class BenchCommand
             ];
             foreach (string path in parse.GetValue(tokenizers)!) TokenizerBench.Run(report, path, all, parse.GetValue(hostile), threads, repetitions, cancel);
         }));
+        return command;
+    }
+
+    private static Command Template()
+    {
+        var templates = new Option<string[]>("--template") { Description = "Templates (.jinja) or models", Required = true, AllowMultipleArgumentsPerToken = true };
+        var messages = new Option<int>("--messages") { Description = "Messages of the conversation", DefaultValueFactory = _ => 200 };
+        var command = new Command("template", "Chat templates on a long conversation with tools, one thread") { templates, messages };
+        command.SetAction((parse, cancel) => Report(parse, (report, _, repetitions) =>
+            TemplateBench.Run(report, parse.GetValue(templates)!, AtLeastOne("--messages", parse.GetValue(messages)), repetitions, cancel)));
         return command;
     }
 

@@ -1,3 +1,5 @@
+using System.Collections.Frozen;
+
 namespace Tandem.Models;
 
 /// <summary>What a conversation gives to a chat template.</summary>
@@ -34,6 +36,11 @@ public sealed partial class ChatTemplate
     /// <summary>Stands where the last message ends, to cut the text there.</summary>
     private const string ContinueTag = "CONTINUE_FINAL_MESSAGE_TAG ";
 
+    private static readonly StringValue ReasoningContent = new("reasoning_content"), Thinking = new("thinking"), Reasoning = new("reasoning");
+
+    private static readonly FrozenDictionary<string, StringValue> Roles =
+        new[] { "system", "developer", "user", "assistant", "tool", "function" }.ToFrozenDictionary(role => role, role => new StringValue(role));
+
     /// <summary>Renders a conversation, as Hugging Face's <c>apply_chat_template</c> does.</summary>
     /// <exception cref="TemplateException">The template refused or failed; or the conversation is empty, or its last message cannot be continued (<c>ValueError</c>).</exception>
     public RenderedTemplate Apply(ChatTemplateInput input)
@@ -63,7 +70,12 @@ public sealed partial class ChatTemplate
 
     private static TemplateException Refuse(string message) => new("ValueError", message, null, null, null);
 
-    /// <summary>A message as templates expect it: fields that are null are absent, and the reasoning is there under both its names.</summary>
+    private static bool IsRole(TemplateValue key) => key is StringValue { Text: "role" };
+
+    /// <summary>
+    /// A message as templates expect it: fields that are null are absent, and the reasoning is there under both its names. The usual roles are trusted, since templates make control
+    /// tokens of them; any other role is input.
+    /// </summary>
     private static TemplateValue Prepared(TemplateValue message)
     {
         if (message is not DictValue given)
@@ -72,15 +84,14 @@ public sealed partial class ChatTemplate
         foreach ((TemplateValue key, TemplateValue value) in given.Items)
         {
             if (value is not NoneValue)
-                result.Items[key] = value;
+                result.Items[key] = IsRole(key) && value is StringValue role ? Roles.GetValueOrDefault(role.Text, role) : value;
         }
 
-        StringValue reasoning = new("reasoning_content"), thinking = new("thinking");
-        TemplateValue? thoughts = result.Items.GetValueOrDefault(reasoning) ?? result.Items.GetValueOrDefault(thinking) ?? result.Items.GetValueOrDefault(new StringValue("reasoning"));
+        TemplateValue? thoughts = result.Items.GetValueOrDefault(ReasoningContent) ?? result.Items.GetValueOrDefault(Thinking) ?? result.Items.GetValueOrDefault(Reasoning);
         if (thoughts is not null)
         {
-            result.Items[reasoning] = thoughts;
-            result.Items[thinking] = thoughts;
+            result.Items[ReasoningContent] = thoughts;
+            result.Items[Thinking] = thoughts;
         }
 
         return result;

@@ -196,7 +196,8 @@ internal static class PythonFormat
                 StringValue text = type == 's' ? PythonText.StrValue(value, evaluator.Budget) : PythonText.ReprValue(value, evaluator.Budget);
                 return Pad(precision is { } p && p < text.Length ? text.Part(0, PythonText.Offset(text.Text, p)) : text, align, width, Space, evaluator);
             case 'c':
-                return Pad(value is StringValue { Length: 1 } s ? s : new StringValue(char.ConvertFromUtf32((int)BigInteger.Clamp(TemplateMethods.Integer(value), 0, 0xD7FF))), align, width, Space, evaluator);
+                // Numbers carry no origin: the character that one makes could be the input's.
+                return Pad(value is StringValue { Length: 1 } s ? s : new StringValue(char.ConvertFromUtf32((int)BigInteger.Clamp(TemplateMethods.Integer(value), 0, 0xD7FF)), input: StringValue.Whole), align, width, Space, evaluator);
             case 'd' or 'i' or 'u' or 'x' or 'X' or 'o' or 'e' or 'E' or 'f' or 'F' or 'g' or 'G':
                 if (value is UndefinedValue undefined)
                     throw undefined.Fault();

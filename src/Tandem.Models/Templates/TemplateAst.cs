@@ -46,6 +46,8 @@ internal sealed class UnaryExpression(string op, Expression operand, int positio
 {
     public string Op { get; } = op;
 
+    public bool IsNot { get; } = op == "not";
+
     public Expression Operand { get; } = operand;
 }
 
@@ -87,6 +89,9 @@ internal sealed class AttributeExpression(Expression target, string name, int po
     public Expression Target { get; } = target;
 
     public StringValue Name { get; } = new(name);
+
+    /// <summary>Whether a mapping can only have it as an item.</summary>
+    public bool IsItemOfMappings { get; } = !TemplateMethods.IsOfMappings(name);
 }
 
 internal sealed class ItemExpression(Expression target, Expression index, int position) : Expression(position)
@@ -109,6 +114,9 @@ internal sealed class SliceExpression(Expression? start, Expression? stop, Expre
 internal sealed record ArgumentList(Expression[] Positional, (string Name, Expression Value)[] Named, Expression? More, Expression? MoreNamed)
 {
     public static readonly ArgumentList None = new([], [], null, null);
+
+    /// <summary>Whether all are values in order.</summary>
+    public bool IsPlain { get; } = Named.Length == 0 && More is null && MoreNamed is null;
 }
 
 internal sealed class CallExpression(Expression target, ArgumentList arguments, int position) : Expression(position)
@@ -121,6 +129,9 @@ internal sealed class CallExpression(Expression target, ArgumentList arguments, 
 /// <summary>A filter; without <see cref="Target"/> it is given the text of its block.</summary>
 internal sealed class FilterExpression(Expression? target, string name, ArgumentList arguments, int position) : Expression(position)
 {
+    /// <summary>The filter of that name, or null.</summary>
+    public TemplateFunction? Function { get; } = TemplateFilters.All.GetValueOrDefault(name);
+
     public Expression? Target { get; } = target;
 
     public string Name { get; } = name;
@@ -130,6 +141,9 @@ internal sealed class FilterExpression(Expression? target, string name, Argument
 
 internal sealed class TestExpression(Expression target, string name, ArgumentList arguments, int position) : Expression(position)
 {
+    /// <summary>The test of that name, or null.</summary>
+    public TemplateFunction? Function { get; } = TemplateTests.All.GetValueOrDefault(name);
+
     public Expression Target { get; } = target;
 
     public string Name { get; } = name;

@@ -26,9 +26,9 @@ internal sealed partial class TemplateEvaluator
                     throw TemplateFault.Type("The loop must have the 'recursive' marker to be called recursively.");
                 if (arguments.Positional.Count != 1)
                     throw TemplateFault.Type("a recursive loop is called with one argument, what to loop over");
-                return Deeper(() => Capture(() => Loop(loop.Statement, TemplateOperators.Iterate(arguments.Positional[0]), loop.Scope, loop.Depth + 1)));
+                return Captured(null, loop.Scope, loop, arguments.Positional[0]);
             case BlockValue block:
-                return Deeper(() => Capture(block.Statement.Body, new TemplateScope(_globals)));
+                return Captured(block.Statement.Body, new TemplateScope(_globals));
             case JoinerValue joiner:
                 TemplateValue separator = joiner.Used ? joiner.Separator : StringValue.Empty;
                 joiner.Used = true;
@@ -75,15 +75,35 @@ internal sealed partial class TemplateEvaluator
 
     private TemplateValue Evaluate(Expression expression, TemplateScope scope)
     {
+        if (expression is ConstantExpression constant)
+        {
+            Budget.Charge(1);
+            return constant.Value;
+        }
+
+        if (expression is NameExpression name)
+        {
+            Budget.Charge(1);
+            return scope.Find(name.Name) ?? Unknown(name);
+        }
+
         Step();
+        TemplateValue value = expression switch
+        {
+            AttributeExpression attribute => Attribute(attribute, scope),
+            UnaryExpression { IsNot: true } not => BoolValue.Of(!Evaluate(not.Operand, scope).Truth),
+            CompareExpression compare => Compare(compare, scope),
+            _ => EvaluateOther(expression, scope),
+        };
+        _nesting--;
+        return value;
+    }
+
+    // Apart, so that what is met most has a small frame.
+    private TemplateValue EvaluateOther(Expression expression, TemplateScope scope)
+    {
         switch (expression)
         {
-            case ConstantExpression constant:
-                return constant.Value;
-            case NameExpression name:
-                return scope.Find(name.Name) ?? Undefined($"'{name.Name}' is undefined");
-            case AttributeExpression attribute:
-                return Attribute(Evaluate(attribute.Target, scope), attribute.Name);
             case ItemExpression item:
                 return Subscript(item, scope);
             case BinaryExpression { Op: "and" } and:
@@ -95,15 +115,12 @@ internal sealed partial class TemplateEvaluator
             case BinaryExpression binary:
                 TemplateValue a = Evaluate(binary.Left, scope);
                 return TemplateOperators.Binary(binary.Op, a, Evaluate(binary.Right, scope), this);
-            case CompareExpression compare:
-                return Compare(compare, scope);
             case TestExpression test:
                 return Test(test, scope);
             case FilterExpression filter:
                 return Filter(filter, Evaluate(filter.Target!, scope), scope);
             case CallExpression call:
-                TemplateValue target = Evaluate(call.Target, scope);
-                return Call(target, Arguments(call.Arguments, scope));
+                return Call(call, scope);
             case ConditionalExpression conditional:
                 if (Evaluate(conditional.Test, scope).Truth)
                     return Evaluate(conditional.Then, scope);
@@ -126,6 +143,45 @@ internal sealed partial class TemplateEvaluator
             default:
                 throw TemplateFault.Type("a slice can only stand alone between brackets");
         }
+    }
+
+    private UndefinedValue Unknown(NameExpression name) => Undefined($"'{name.Name}' is undefined");
+
+    private TemplateValue Attribute(AttributeExpression attribute, TemplateScope scope)
+    {
+        TemplateValue target = Evaluate(attribute.Target, scope);
+        if (target is DictValue dict && attribute.IsItemOfMappings)
+            return dict.Items.GetValueOrDefault(attribute.Name) ?? Missing(target, attribute.Name);
+        return target is NamespaceValue space && space.Find(attribute.Name.Text) is { } value ? value : Attribute(target, attribute.Name);
+    }
+
+    private TemplateValue Call(CallExpression call, TemplateScope scope)
+    {
+        TemplateValue target = Evaluate(call.Target, scope);
+        switch (target)
+        {
+            case MethodValue method when Direct(method.Function, method.Self, call.Arguments, scope) is { } values:
+                Budget.Charge(1);
+                return method.Result(method.Function.Invoke(this, values));
+            case TemplateFunction function when Direct(function, null, call.Arguments, scope) is { } values:
+                Budget.Charge(1);
+                return function.Invoke(this, values);
+            default:
+                return Call(target, Arguments(call.Arguments, scope));
+        }
+    }
+
+    /// <summary>The values of a call that has nothing but values in order, as many as the function takes; null for any other.</summary>
+    private TemplateValue?[]? Direct(TemplateFunction function, TemplateValue? first, ArgumentList list, TemplateScope scope)
+    {
+        int before = first is null ? 0 : 1;
+        if (!list.IsPlain || function.Values(before + list.Positional.Length) is not { } values)
+            return null;
+        if (first is not null)
+            values[0] = first;
+        for (int i = 0; i < list.Positional.Length; i++)
+            values[before + i] = Evaluate(list.Positional[i], scope);
+        return values;
     }
 
     private TemplateValue[] EvaluateAll(Expression[] items, TemplateScope scope)
@@ -162,10 +218,12 @@ internal sealed partial class TemplateEvaluator
 
     private TemplateValue Filter(FilterExpression filter, TemplateValue value, TemplateScope scope)
     {
+        if (filter.Function is not null && Direct(filter.Function, value, filter.Arguments, scope) is { } values)
+            return filter.Function.Invoke(this, values);
         CallArguments arguments = Arguments(filter.Arguments, scope);
         arguments.Positional.Insert(0, value);
-        return TemplateFilters.All.TryGetValue(filter.Name, out TemplateFunction? function)
-            ? function.Invoke(this, arguments)
+        return filter.Function is not null
+            ? filter.Function.Invoke(this, arguments)
             : throw new TemplateFault("TemplateRuntimeError", $"No filter named '{filter.Name}' found.");
     }
 
@@ -176,10 +234,12 @@ internal sealed partial class TemplateEvaluator
     private TemplateValue Test(TestExpression test, TemplateScope scope)
     {
         TemplateValue value = Evaluate(test.Target, scope);
+        if (test.Function is not null && Direct(test.Function, value, test.Arguments, scope) is { } values)
+            return test.Function.Invoke(this, values);
         CallArguments arguments = Arguments(test.Arguments, scope);
         arguments.Positional.Insert(0, value);
-        return TemplateTests.All.TryGetValue(test.Name, out TemplateFunction? function)
-            ? function.Invoke(this, arguments)
+        return test.Function is not null
+            ? test.Function.Invoke(this, arguments)
             : throw new TemplateFault("TemplateRuntimeError", $"No test named '{test.Name}' found.");
     }
 

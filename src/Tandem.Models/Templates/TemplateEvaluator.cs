@@ -7,22 +7,22 @@ internal sealed partial class TemplateEvaluator
 {
     private readonly TemplateScope _globals;
     private readonly Dictionary<string, BlockStatement> _blocks;
-    private TemplateText _output = new();
+    private readonly Stack<TemplateText> _spare = new();
+    private TemplateText _output = TemplateText.Rent();
     private List<TextSpan> _spans = [];
     private bool _escape;
     private int _depth;
+    private int _nesting;
 
     public TemplateEvaluator(Dictionary<string, BlockStatement> blocks, IEnumerable<KeyValuePair<string, TemplateValue>> values, TemplateOptions options)
     {
         _blocks = blocks;
         Options = options;
         Budget = new TemplateBudget(options);
-        var outer = new TemplateScope(null);
-        foreach ((string name, TemplateValue value) in TemplateGlobals.All)
-            outer.Set(name, value);
+        var names = new Dictionary<string, TemplateValue>(TemplateGlobals.All, StringComparer.Ordinal);
         foreach ((string name, TemplateValue value) in values)
-            outer.Set(name, value);
-        _globals = new TemplateScope(outer);
+            names[name] = value;
+        _globals = new TemplateScope(new TemplateScope(names));
     }
 
     private enum Flow
@@ -44,6 +44,7 @@ internal sealed partial class TemplateEvaluator
         Execute(body, _globals);
         string text = _output.ToString();
         TextSpan[]? input = _output.Input;
+        _output.Release();
         return new RenderedTemplate(text, [.. _spans.OrderBy(x => x.Start)], ReferenceEquals(input, StringValue.Whole) ? [new TextSpan(0, text.Length)] : input ?? []);
     }
 
@@ -59,11 +60,15 @@ internal sealed partial class TemplateEvaluator
 
     public UndefinedValue Undefined(string reason) => new(reason, Options.StrictUndefined);
 
-    /// <summary>Counts a step, and makes sure that there is stack for it: chains of operators make deep trees.</summary>
+    /// <summary>
+    /// Counts a step, and makes sure that there is stack for it and a few inside it: chains of operators make deep trees. Whoever calls it lowers the nesting when the step is done;
+    /// an exception ends the rendering.
+    /// </summary>
     private void Step()
     {
+        const int Unchecked = 8;
         Budget.Charge(1);
-        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        if (++_nesting % Unchecked == 0 && !RuntimeHelpers.TryEnsureSufficientExecutionStack())
             throw TemplateFault.Recursion("the template is nested too deeply to run");
     }
 
@@ -74,6 +79,7 @@ internal sealed partial class TemplateEvaluator
             Step();
             Position = statement.Position;
             Flow flow = Execute(statement, scope);
+            _nesting--;
             if (flow != Flow.Normal)
                 return flow;
         }
@@ -85,19 +91,29 @@ internal sealed partial class TemplateEvaluator
     {
         switch (statement)
         {
+            case IfStatement branch:
+                return Execute(Evaluate(branch.Test, scope).Truth ? branch.Then : branch.Otherwise, scope);
             case DataStatement data:
                 Write(data.Text);
                 return Flow.Normal;
             case PrintStatement print:
                 Print(Evaluate(print.Value, scope));
                 return Flow.Normal;
-            case IfStatement branch:
-                return Execute(Evaluate(branch.Test, scope).Truth ? branch.Then : branch.Otherwise, scope);
             case SetStatement set:
                 Assign(set.Target, Evaluate(set.Value, scope), scope);
                 return Flow.Normal;
+            default:
+                return ExecuteOther(statement, scope);
+        }
+    }
+
+    // Apart, so that what is met most has a small frame.
+    private Flow ExecuteOther(Statement statement, TemplateScope scope)
+    {
+        switch (statement)
+        {
             case ForStatement loop:
-                return Loop(loop, TemplateOperators.Iterate(Evaluate(loop.Items, scope)), scope, 0);
+                return Loop(loop, Evaluate(loop.Items, scope), scope, 0);
             case BreakStatement:
                 return Flow.Break;
             case ContinueStatement:
@@ -155,19 +171,21 @@ internal sealed partial class TemplateEvaluator
         _output.Append(text);
     }
 
-    private Flow Loop(ForStatement statement, IEnumerable<TemplateValue> items, TemplateScope scope, int depth)
+    private Flow Loop(ForStatement statement, TemplateValue items, TemplateScope scope, int depth)
     {
-        var loop = new LoopValue(statement.Test is null ? items : Filtered(statement, items, scope), statement, scope, depth);
+        var loop = new LoopValue(statement.Test is null ? items : new GeneratorValue(Filtered(statement, TemplateOperators.Iterate(items), scope)), statement, scope, depth);
         bool any = false;
         var inner = new TemplateScope(scope);
+        string? single = (statement.Target as NameExpression)?.Name;
         while (loop.Next(out TemplateValue item))
         {
             Budget.Charge(1);
             Position = statement.Position;
             if (inner.IsCaptured) inner = new TemplateScope(scope);
             else inner.Clear();
-            inner.Set("loop", loop);
-            Assign(statement.Target, item, inner);
+            inner.Set(TemplateScope.Loop, loop);
+            if (single is not null) inner.Set(single, item);
+            else Assign(statement.Target, item, inner);
             Flow flow = Execute(statement.Body, inner);
 
             // As in Jinja, an item counts as seen when its body ran to the end.
@@ -227,28 +245,46 @@ internal sealed partial class TemplateEvaluator
     }
 
     /// <summary>What the statements write, as a value.</summary>
-    private StringValue Capture(Statement[] body, TemplateScope scope) => Capture(() => Execute(body, scope));
+    private StringValue Capture(Statement[] body, TemplateScope scope)
+    {
+        (TemplateText output, List<TextSpan> spans) = Redirect();
+        Execute(body, scope);
+        return Restore(output, spans);
+    }
 
-    private StringValue Capture(Func<Flow> run)
+    private (TemplateText Output, List<TextSpan> Spans) Redirect()
     {
         (TemplateText output, List<TextSpan> spans) = (_output, _spans);
-        (_output, _spans) = (new TemplateText(), []);
-        run();
+        (_output, _spans) = (_spare.TryPop(out TemplateText? spare) ? spare : new TemplateText(), []);
+        return (output, spans);
+    }
+
+    private StringValue Restore(TemplateText output, List<TextSpan> spans)
+    {
         StringValue text = _output.ToValue(_escape, _spans.Count > 0 ? [.. _spans] : null);
+        _output.Clear();
+        _spare.Push(_output);
         (_output, _spans) = (output, spans);
         return text;
     }
 
-    /// <summary>Runs something that can contain itself, within the depth allowed and the stack there is.</summary>
-    private T Deeper<T>(Func<T> run)
+    /// <summary>
+    /// What something writes that can contain itself, a body or a loop over other items, within the depth allowed and the stack there is.
+    /// </summary>
+    private StringValue Captured(Statement[]? body, TemplateScope scope, LoopValue? loop = null, TemplateValue? items = null)
     {
         if (++_depth > Budget.MaxDepth || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
             throw TemplateFault.Recursion($"macros or loops call themselves more than {Budget.MaxDepth} deep");
         int position = Position;
-        T result = run();
+        (TemplateText output, List<TextSpan> spans) = Redirect();
+        if (loop is null)
+            Execute(body!, scope);
+        else
+            Loop(loop.Statement, items!, scope, loop.Depth + 1);
+        StringValue text = Restore(output, spans);
         Position = position;
         _depth--;
-        return result;
+        return text;
     }
 
     private StringValue CallMacro(MacroValue macro, CallArguments arguments)
@@ -286,11 +322,11 @@ internal sealed partial class TemplateEvaluator
         }
 
         if (statement.Uses.HasFlag(MacroUses.Caller) && !parameters.Contains("caller"))
-            scope.Set("caller", caller ?? Undefined("No caller defined"));
+            scope.Set(TemplateScope.Caller, caller ?? Undefined("No caller defined"));
         if (statement.Uses.HasFlag(MacroUses.Varargs) && !parameters.Contains("varargs"))
-            scope.Set("varargs", new TupleValue([.. arguments.Positional.Skip(parameters.Length)]));
+            scope.Set(TemplateScope.Varargs, new TupleValue([.. arguments.Positional.Skip(parameters.Length)]));
         if (statement.Uses.HasFlag(MacroUses.Kwargs) && !parameters.Contains("kwargs"))
-            scope.Set("kwargs", rest);
-        return Deeper(() => Capture(statement.Body, scope));
+            scope.Set(TemplateScope.Kwargs, rest);
+        return Captured(statement.Body, scope);
     }
 }

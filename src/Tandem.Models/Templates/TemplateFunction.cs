@@ -81,6 +81,16 @@ internal sealed class TemplateFunction : TemplateValue
     private static bool MayHoldInput(TemplateValue value) =>
         value is StringValue text ? text.Input is not null : value is not (IntValue or FloatValue or BoolValue or NoneValue or UndefinedValue or RangeValue);
 
+    /// <summary>Room for the values of a call that gives only <paramref name="count"/> values in order; null where the function does not take such a call.</summary>
+    public TemplateValue?[]? Values(int count) => _body is not null && count >= _required && count <= _parameters.Length ? new TemplateValue?[_parameters.Length] : null;
+
+    /// <summary>A call with the values of all parameters, from <see cref="Values"/>.</summary>
+    public TemplateValue Invoke(TemplateEvaluator evaluator, TemplateValue?[] values)
+    {
+        TemplateValue result = _body!(evaluator, values);
+        return !KeepsOrigin && result is StringValue { Input: null, Text.Length: > 0 } text ? WithOrigin(text, new CallArguments([.. values.OfType<TemplateValue>()], [])) : result;
+    }
+
     private TemplateValue Run(TemplateEvaluator evaluator, CallArguments arguments)
     {
         if (arguments.Positional.Count > _parameters.Length)
@@ -119,9 +129,11 @@ internal sealed class MethodValue(TemplateValue self, TemplateFunction function)
     public TemplateValue Invoke(TemplateEvaluator evaluator, CallArguments arguments)
     {
         arguments.Positional.Insert(0, Self);
-        TemplateValue result = Function.Invoke(evaluator, arguments);
-        return Self is StringValue { Safe: true } ? Marked(result) : result;
+        return Result(Function.Invoke(evaluator, arguments));
     }
+
+    /// <summary>What a call of the function gives as one of the method.</summary>
+    public TemplateValue Result(TemplateValue result) => Self is StringValue { Safe: true } ? Marked(result) : result;
 
     /// <summary>Methods of a text that is marked safe give texts that are.</summary>
     private static TemplateValue Marked(TemplateValue value) => value switch
@@ -156,83 +168,4 @@ internal sealed class BlockValue(BlockStatement statement) : TemplateValue
     public BlockStatement Statement { get; } = statement;
 
     internal override string TypeName => "BlockReference";
-}
-
-/// <summary>The names of one body, inside those of the bodies around it: a few in a list, many in a dictionary.</summary>
-internal sealed class TemplateScope(TemplateScope? parent)
-{
-    private const int MostListed = 8;
-
-    private KeyValuePair<string, TemplateValue>[] _listed = [];
-    private int _count;
-    private Dictionary<string, TemplateValue>? _names;
-
-    /// <summary>Whether a macro keeps the scope beyond its body.</summary>
-    public bool IsCaptured { get; private set; }
-
-    private TemplateScope? Parent { get; } = parent;
-
-    public TemplateValue? Find(string name)
-    {
-        for (TemplateScope? scope = this; scope is not null; scope = scope.Parent)
-        {
-            if (scope._names is not null)
-            {
-                if (scope._names.TryGetValue(name, out TemplateValue? value))
-                    return value;
-            }
-            else if (scope.IndexOf(name) is var index and >= 0)
-            {
-                return scope._listed[index].Value;
-            }
-        }
-
-        return null;
-    }
-
-    public void Set(string name, TemplateValue value)
-    {
-        if (_names is not null)
-        {
-            _names[name] = value;
-            return;
-        }
-
-        int index = IndexOf(name);
-        if (index < 0 && _count == MostListed)
-        {
-            _names = new Dictionary<string, TemplateValue>(_listed, StringComparer.Ordinal) { [name] = value };
-            return;
-        }
-
-        if (index < 0 && _count == _listed.Length)
-            Array.Resize(ref _listed, Math.Max(2, 2 * _count));
-        _listed[index < 0 ? _count++ : index] = new(name, value);
-    }
-
-    /// <summary>Forgets all names, for the next round of a loop.</summary>
-    public void Clear()
-    {
-        _names = null;
-        _listed.AsSpan(0, _count).Clear();
-        _count = 0;
-    }
-
-    /// <summary>Keeps this scope and those around it as they are.</summary>
-    public void Capture()
-    {
-        for (TemplateScope? scope = this; scope is { IsCaptured: false }; scope = scope.Parent)
-            scope.IsCaptured = true;
-    }
-
-    private int IndexOf(string name)
-    {
-        for (int i = 0; i < _count; i++)
-        {
-            if (_listed[i].Key == name)
-                return i;
-        }
-
-        return -1;
-    }
 }

@@ -39,6 +39,9 @@ internal static class TemplateMethods
 
     private static readonly FrozenSet<string> ChangeDict = FrozenSet.Create("clear", "pop", "popitem", "setdefault", "update");
 
+    /// <summary>Whether mappings have a method of that name, one that the sandbox hides included.</summary>
+    public static bool IsOfMappings(string name) => Dict.ContainsKey(name) || ChangeDict.Contains(name) || name.StartsWith("__", StringComparison.Ordinal);
+
     /// <summary>The attribute of that name, or null. What the sandbox hides is found, but undefined, and says so when it is used.</summary>
     public static TemplateValue? Find(TemplateValue target, string name, TemplateEvaluator evaluator)
     {
@@ -50,7 +53,7 @@ internal static class TemplateMethods
             case StringValue: return Bind(target, PythonStrings.Methods, name);
             case DictValue: return Bind(target, Dict, name);
             case LoopValue loop: return loop.Attribute(name, evaluator);
-            case NamespaceValue space: return space.Attributes.GetValueOrDefault(name);
+            case NamespaceValue space: return space.Find(name);
             case MacroValue macro: return Macro(macro.Statement, name);
             case SelfValue: return evaluator.Block(name);
             case TupleValue { IsGroup: true } group when name is "grouper" or "list": return group.Items[name == "grouper" ? 0 : 1];

@@ -19,8 +19,12 @@ internal static class TemplateOperators
             return format.Safe ? new StringValue(formatted.Text, safe: true, input: formatted.Input) : formatted;
         }
 
+        if (left is StringValue { Safe: false } text && right is StringValue { Safe: false } more && op == "+")
+            return Join(text, more, evaluator);
         if (right is UndefinedValue v)
             throw v.Fault();
+        if (left is IntValue { IsSmall: true } i && right is IntValue { IsSmall: true } j && op is "+" or "-")
+            return IntValue.Of(op == "+" ? (long)i.Int32 + j.Int32 : (long)i.Int32 - j.Int32);
         if (Number(left) is { } a && Number(right) is { } b)
             return a.Float is null && b.Float is null ? Integers(op, a.Integer, b.Integer) : Floats(op, a.Float ?? ToDouble(a.Integer), b.Float ?? ToDouble(b.Integer));
         return op switch
@@ -54,17 +58,19 @@ internal static class TemplateOperators
     /// <summary>The texts of the values one after the other; generation spans move along.</summary>
     public static StringValue Concat(ReadOnlySpan<TemplateValue> values, TemplateEvaluator evaluator)
     {
-        var text = new TemplateText();
+        var parts = new StringValue[values.Length];
         List<TextSpan>? spans = null;
-        foreach (TemplateValue value in values)
+        long length = 0;
+        for (int i = 0; i < parts.Length; i++)
         {
-            if (value is StringValue { Spans: { } inner })
-                (spans ??= []).AddRange(inner.Select(x => x.Move(text.Length)));
-            text.Append(PythonText.StrValue(value, evaluator.Budget));
-            evaluator.Budget.Text(text.Length);
+            if (values[i] is StringValue { Spans: { } inner })
+                (spans ??= []).AddRange(inner.Select(x => x.Move((int)length)));
+            parts[i] = PythonText.StrValue(values[i], evaluator.Budget);
+            length += parts[i].Text.Length;
+            evaluator.Budget.Text(length);
         }
 
-        return text.ToValue(spans: spans?.ToArray());
+        return TemplateText.Join(parts, spans?.ToArray());
     }
 
     /// <summary>The value as a number, bools counting as 1 and 0, or null.</summary>
@@ -89,6 +95,8 @@ internal static class TemplateOperators
         (y as UndefinedValue)?.Use();
         if (ReferenceEquals(x, y))
             return x is not FloatValue { Value: double.NaN };
+        if (x is StringValue text && y is StringValue other)
+            return text.Text == other.Text;
         if (depth > MaxDepth)
             throw TemplateFault.Recursion("values nested too deeply to compare");
         switch (x, y)
@@ -150,6 +158,8 @@ internal static class TemplateOperators
             throw TemplateFault.Recursion("values nested too deeply to compare");
         if (left is StringValue s && right is StringValue t)
             return CodePointOrder(s.Text, t.Text);
+        if (left is IntValue { IsSmall: true } m && right is IntValue { IsSmall: true } n)
+            return m.Int32.CompareTo(n.Int32);
         if (Number(left) is { } a && Number(right) is { } b)
             return NumberOrder(a, b);
         if (left is SequenceValue p && right is SequenceValue q && p.TypeName == q.TypeName)
@@ -256,6 +266,8 @@ internal static class TemplateOperators
     {
         if (target is UndefinedValue undefined)
             throw undefined.Fault();
+        if (target is SequenceValue { Items: var items } && index is IntValue { IsSmall: true, Int32: var place })
+            return place < 0 ? (place + items.Length >= 0 ? items[place + items.Length] : null) : place < items.Length ? items[place] : null;
         if (target is DictValue dict)
             return index is ListValue or DictValue ? null : dict.Items.GetValueOrDefault(index);
         if (target is not (StringValue or SequenceValue or RangeValue or BytesValue) || Number(index) is not { Float: null } number)
@@ -290,6 +302,13 @@ internal static class TemplateOperators
 
         if (target is RangeValue range)
             return new RangeValue(range.Start + (from * range.Step), range.Start + (to * range.Step), by * range.Step);
+        if (by.IsOne && target is SequenceValue whole)
+        {
+            TemplateValue[] part = to <= from ? [] : whole.Items[(int)from..(int)to];
+            evaluator.Budget.Charge(whole.Items.Length);
+            return target is ListValue ? new ListValue(part) : new TupleValue(part);
+        }
+
         IEnumerable<int> places = new RangeValue(from, to, by).Items().Select(x => (int)((IntValue)x).Value);
         evaluator.Budget.Charge((int)length);
         if (target is StringValue text)
@@ -304,8 +323,8 @@ internal static class TemplateOperators
             return text.Made(string.Concat(places.Select(x => characters[x])));
         }
 
-        TemplateValue[] items = [.. places.Select(x => ((SequenceValue)target).Items[x])];
-        return target is ListValue ? new ListValue(items) : new TupleValue(items);
+        TemplateValue[] chosen = [.. places.Select(x => ((SequenceValue)target).Items[x])];
+        return target is ListValue ? new ListValue(chosen) : new TupleValue(chosen);
     }
 
     /// <summary>Values for a format that is marked safe.</summary>

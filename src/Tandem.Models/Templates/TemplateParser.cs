@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Tandem.Models;
 
@@ -21,6 +22,7 @@ internal sealed partial class TemplateParser
     {
         _source = source;
         _tokens = TemplateLexer.Tokens(source.Text);
+        ShareNames();
         CheckError();
     }
 
@@ -38,6 +40,20 @@ internal sealed partial class TemplateParser
         if (parser._unknown.Count > 0)
             throw source.Error("TemplateAssertionError", parser._unknown[0].Message, parser._unknown[0].Node.Position);
         return (body, parser.Blocks);
+    }
+
+    // One text for each name, so that scopes find names by identity.
+    private void ShareNames()
+    {
+        var names = TemplateScope.OwnNames.ToDictionary(name => name);
+        foreach (ref TemplateToken token in CollectionsMarshal.AsSpan(_tokens))
+        {
+            if (token.Kind != TokenKind.Name)
+                continue;
+            ref string? name = ref CollectionsMarshal.GetValueRefOrAddDefault(names, token.Text, out _);
+            name ??= token.Text;
+            token = token with { Text = name };
+        }
     }
 
     private TemplateToken Next()

@@ -5,8 +5,31 @@ namespace Tandem.Models;
 /// </summary>
 internal sealed class TemplateText
 {
+    private const int MostKept = 1 << 20;
+
+    // Texts of renderings are long; their room is kept for the next one of the thread.
+    [ThreadStatic]
+    private static char[]? t_room;
+
     private char[] _characters = [];
     private List<TextSpan>? _input;
+
+    /// <summary>A text in the room of the thread's last one; <see cref="Release"/> gives it back.</summary>
+    public static TemplateText Rent()
+    {
+        var text = new TemplateText { _characters = t_room ?? [] };
+        t_room = null;
+        return text;
+    }
+
+    /// <summary>Gives the room back; the text is gone.</summary>
+    public void Release()
+    {
+        if (_characters.Length <= MostKept)
+            t_room = _characters;
+        _characters = [];
+        Clear();
+    }
 
     /// <summary>Characters so far.</summary>
     public int Length { get; private set; }
@@ -34,6 +57,24 @@ internal sealed class TemplateText
         AddInput(spans, first, 0, first.Text.Length, 0);
         AddInput(spans, second, 0, second.Text.Length, first.Text.Length);
         return new StringValue(text, input: [.. spans]);
+    }
+
+    /// <summary>Several texts as one, with the places of generation blocks in it.</summary>
+    public static StringValue Join(ReadOnlySpan<StringValue> parts, TextSpan[]? spans)
+    {
+        var texts = new string[parts.Length];
+        List<TextSpan>? input = null;
+        int at = 0;
+        for (int i = 0; i < texts.Length; i++)
+        {
+            texts[i] = parts[i].Text;
+            if (parts[i].Input is not null)
+                AddInput(input ??= [], parts[i], 0, texts[i].Length, at);
+            at += texts[i].Length;
+        }
+
+        bool whole = input is [{ Start: 0 } only] && only.End == at;
+        return new StringValue(string.Concat(texts), spans: spans, input: whole ? StringValue.Whole : input is { Count: > 0 } ? [.. input] : null);
     }
 
     /// <summary>Which characters of a part came from the input.</summary>
@@ -84,6 +125,13 @@ internal sealed class TemplateText
             return;
         (_input ??= []).RemoveAll(x => x.Start >= start);
         Add(_input, start, Length);
+    }
+
+    /// <summary>Forgets what was built, to build another.</summary>
+    public void Clear()
+    {
+        Length = 0;
+        _input = null;
     }
 
     /// <summary>What was built.</summary>

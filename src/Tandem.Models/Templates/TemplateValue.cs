@@ -116,9 +116,19 @@ internal sealed class IntValue : TemplateValue
     private const int MostShared = 1024;
     private static readonly IntValue[] Small = [.. Enumerable.Range(-16, 16 + MostShared).Select(x => new IntValue(x))];
 
-    private IntValue(BigInteger value) => Value = value;
+    private IntValue(BigInteger value)
+    {
+        Value = value;
+        IsSmall = value >= int.MinValue && value <= int.MaxValue;
+        Int32 = IsSmall ? (int)value : 0;
+    }
 
     public BigInteger Value { get; }
+
+    /// <summary>Whether <see cref="Int32"/> is the value.</summary>
+    public bool IsSmall { get; }
+
+    public int Int32 { get; }
 
     internal override string TypeName => "int";
 
@@ -157,6 +167,10 @@ internal sealed class StringValue(string text, bool safe = false, TextSpan[]? sp
     public static readonly TextSpan[] Whole = [new(0, int.MaxValue)];
 
     private int _codePoints = -1;
+    private int _hash;
+
+    /// <summary>Hash of the text, kept: names are looked up again and again.</summary>
+    public int Hash => _hash != 0 ? _hash : _hash = string.GetHashCode(Text, StringComparison.Ordinal);
 
     public string Text { get; } = text;
 
@@ -280,6 +294,9 @@ internal sealed class RangeValue(BigInteger start, BigInteger stop, BigInteger s
         }
     }
 
+    /// <summary>Whether its items and their number are 32-bit integers.</summary>
+    public bool IsSmall => IsShort(Start) && IsShort(Stop) && IsShort(Step);
+
     internal override string TypeName => "range";
 
     internal override bool Truth => Count > 0;
@@ -298,6 +315,8 @@ internal sealed class RangeValue(BigInteger start, BigInteger stop, BigInteger s
         for (BigInteger i = 0; i < count; i++)
             yield return IntValue.Of(Start + (i * Step));
     }
+
+    private static bool IsShort(BigInteger value) => value > -(1 << 30) && value < 1 << 30;
 }
 
 /// <summary>What is iterated once, item by item: the results of map, select and their kin.</summary>
@@ -343,6 +362,21 @@ internal sealed class NamespaceValue : TemplateValue
     public OrderedDictionary<string, TemplateValue> Attributes { get; } = [];
 
     internal override string TypeName => "Namespace";
+
+    /// <summary>An attribute that was set, or null.</summary>
+    public TemplateValue? Find(string name)
+    {
+        // Names of the template are found by identity among the first few.
+        const int Tried = 8;
+        for (int i = 0; i < Attributes.Count && i < Tried; i++)
+        {
+            (string key, TemplateValue value) = Attributes.GetAt(i);
+            if (ReferenceEquals(key, name))
+                return value;
+        }
+
+        return Attributes.GetValueOrDefault(name);
+    }
 
     public void Set(string name, TemplateValue value)
     {
@@ -391,7 +425,7 @@ internal sealed class TemplateKeyComparer : IEqualityComparer<TemplateValue>
 
     public bool Equals(TemplateValue? x, TemplateValue? y) => x is StringValue s && y is StringValue t ? s.Text == t.Text : Same(x!, y!, 0);
 
-    public int GetHashCode(TemplateValue obj) => Hash(obj, 0);
+    public int GetHashCode(TemplateValue obj) => obj is StringValue text ? text.Hash : Hash(obj, 0);
 
     private static bool Same(TemplateValue x, TemplateValue y, int depth)
     {
@@ -415,7 +449,7 @@ internal sealed class TemplateKeyComparer : IEqualityComparer<TemplateValue>
 
     private static int Hash(TemplateValue value, int depth) => value switch
     {
-        StringValue s => string.GetHashCode(s.Text, StringComparison.Ordinal),
+        StringValue s => s.Hash,
         BoolValue b => b.Value ? BigInteger.One.GetHashCode() : BigInteger.Zero.GetHashCode(),
         IntValue i => i.Value.GetHashCode(),
         FloatValue f => f.Value == Math.Floor(f.Value) && double.IsFinite(f.Value) ? new BigInteger(f.Value).GetHashCode() : f.Value.GetHashCode(),
