@@ -76,6 +76,9 @@ public sealed unsafe class Model : IDisposable
     internal static IReadOnlyList<StoredTensor> MatchWeights(ModelConfig config, CheckpointTensors tensors, string place)
     {
         ModelFamily family = ModelFamilies.Get(config.ModelType, place);
+
+        // Before a graph is made of them: every layer has tensors.
+        if (config.NumLayers > tensors.All.Count) throw new TandemException($"{place}: the config has {config.NumLayers:N0} layers, and the checkpoint {tensors.All.Count:N0} tensors; accepted: at least one a layer");
         ExpectedTensor[] expected = [.. ModelGraphs.Evaluate(config).Parameters.Select(p => new ExpectedTensor(p.Name, LogicalShape(p.Type)))];
         return tensors.AddPrefixIfAbsent(family.NamePrefix, "lm_head.*").Load(expected, [.. family.IgnoredTensors, .. config.TieWordEmbeddings ? ["lm_head.weight"] : (string[])[]]);
     }

@@ -16,8 +16,10 @@ internal static unsafe class WeightLoader
     }
 
     /// <summary>Fills each target, zeroed memory of its type, with the elements of its tensor.</summary>
+    /// <exception cref="TandemException">Weights are not finite.</exception>
     public static void Load(IReadOnlyList<(StoredTensor Stored, TensorType Type, NativeBuffer Target)> weights)
     {
+        var damaged = new DamagedWeights();
         var pieces = new List<(int Weight, long First, long Count)>();
         for (int i = 0; i < weights.Count; i++)
         {
@@ -35,7 +37,7 @@ internal static unsafe class WeightLoader
                     (StoredTensor stored, TensorType type, NativeBuffer target) = weights[piece.Weight];
                     if (type.DType.IsBlock())
                     {
-                        Repack(stored, type, piece.First, piece.Count, target);
+                        Repack(stored, type, piece.First, piece.Count, target, damaged);
                         return rows;
                     }
 
@@ -46,7 +48,9 @@ internal static unsafe class WeightLoader
                     }
 
                     stored.CopyTo(DType.F32, rows.Pointer, piece.First, piece.Count, threads: 1);
-                    Layouts.Pack(type, new ReadOnlySpan<float>(rows.Pointer, checked((int)piece.Count)), piece.First, target.Pointer);
+                    var values = new ReadOnlySpan<float>(rows.Pointer, checked((int)piece.Count));
+                    damaged.Check(stored, piece.First, values);
+                    Layouts.Pack(type, values, piece.First, target.Pointer);
                     return rows;
                 },
                 rows => rows.Dispose());
@@ -55,10 +59,12 @@ internal static unsafe class WeightLoader
         {
             ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
         }
+
+        damaged.ThrowIfAny();
     }
 
     // Blocks keep their bytes; rows go to their places in panels. Ranges count in the order of the file, where rows are outputs.
-    private static void Repack(StoredTensor stored, TensorType type, long first, long count, NativeBuffer target)
+    private static void Repack(StoredTensor stored, TensorType type, long first, long count, NativeBuffer target, DamagedWeights damaged)
     {
         if (stored.BlockType != type.DType) throw new TandemException($"'{stored.Name}' is stored as {stored.ElementType?.Name() ?? stored.Type.Name()}, which cannot be loaded as {type.DType.Name()}");
         int columns = (int)Inputs(type), numBlocks = columns / type.DType.BlockElements();
@@ -67,7 +73,12 @@ internal static unsafe class WeightLoader
         for (long row = first / columns, end = row + (count / columns); row < end; row += BlockPanels.Rows)
         {
             int height = (int)Math.Min(BlockPanels.Rows, end - row);
-            for (int i = 0; i < height; i++) rows[i] = (nint)stored.RowPointer(row + i);
+            for (int i = 0; i < height; i++)
+            {
+                rows[i] = (nint)stored.RowPointer(row + i);
+                damaged.CheckRow(stored, row + i, new ReadOnlySpan<byte>((byte*)rows[i], (int)type.DType.Bytes(columns)));
+            }
+
             if (inPanels) BlockPanels.Pack(type.DType, rows[..height], numBlocks, target.Pointer + (row / BlockPanels.Rows * numBlocks * BlockPanels.GroupBytes(type.DType)));
             else for (int i = 0; i < height; i++) new ReadOnlySpan<byte>((byte*)rows[i], (int)type.DType.Bytes(columns)).CopyTo(new Span<byte>(target.Pointer + ((row + i) * type.DType.Bytes(columns)), (int)type.DType.Bytes(columns)));
         }

@@ -16,16 +16,23 @@ internal static class GgufConfig
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream))
         {
+            RequireLayers(architecture, file);
             json.WriteStartObject();
             json.WriteString("model_type", architecture.ModelType(file));
             foreach (GgufKey key in architecture.Keys)
                 if (!key.IsOptional || file.Metadata.ContainsKey(architecture.Key(key.Gguf))) json.WriteNumber(key.HuggingFace, file.Int(architecture.Key(key.Gguf), 1, key.Most));
             json.WriteNumber(architecture.Epsilon.HuggingFace, Number(file, architecture.Key(architecture.Epsilon.Gguf), 1e-30, 1));
-            json.WriteNumber("vocab_size", VocabSize(file));
+            long vocabSize = VocabSize(file);
+            json.WriteNumber("vocab_size", vocabSize);
             json.WriteBoolean("tie_word_embeddings", file.Find("output.weight") == null);
-            WriteTokenIds(json, file);
+            WriteTokenIds(json, file, vocabSize);
             RequireHeads(architecture, file);
-            if (architecture.HasRope) WriteRope(json, architecture, file);
+            if (architecture.HasRope)
+            {
+                WriteHeads(json, architecture, file);
+                WriteRope(json, architecture, file);
+            }
+
             if (architecture.Name == "llama") WriteLlama(json, architecture, file);
             json.WriteEndObject();
         }
@@ -41,6 +48,14 @@ internal static class GgufConfig
         if (file.Metadata.ContainsKey(window)) json.WriteNumber("sliding_window", file.Int(window, 1, ModelConfig.MaxMaxPositions));
     }
 
+    // Before a graph is made of them: every layer has tensors.
+    private static void RequireLayers(GgufArchitecture architecture, GgufFile file)
+    {
+        string key = architecture.Key("block_count");
+        if (file.Int(key, 1, ModelConfig.MaxLayers) is var layers && layers > file.Tensors.Count)
+            throw new GgufException(GgufError.BadValue, $"'{file.Path}': {key} is {layers:N0}; accepted: up to {file.Tensors.Count:N0}, as many as there are tensors");
+    }
+
     private static void RequireHeads(GgufArchitecture architecture, GgufFile file)
     {
         string headsKey = architecture.Key("attention.head_count"), sharedKey = architecture.Key("attention.head_count_kv");
@@ -54,6 +69,13 @@ internal static class GgufConfig
             throw new GgufException(GgufError.BadValue, $"'{file.Path}': {valueLength} is {file.Int(valueLength)}; accepted: {size}, as keys have");
     }
 
+    // What files may leave out has another meaning here than in config.json, where each family has numbers of its own.
+    private static void WriteHeads(Utf8JsonWriter json, GgufArchitecture architecture, GgufFile file)
+    {
+        if (!file.Metadata.ContainsKey(architecture.Key("attention.head_count_kv"))) json.WriteNumber("num_key_value_heads", file.Int(architecture.Key("attention.head_count")));
+        if (!file.Metadata.ContainsKey(architecture.Key("attention.key_length"))) json.WriteNumber("head_dim", HeadDim(architecture, file));
+    }
+
     private static long HeadDim(GgufArchitecture architecture, GgufFile file) => file.Metadata.ContainsKey(architecture.Key("attention.key_length"))
         ? file.Int(architecture.Key("attention.key_length"), 1, ModelConfig.MaxHeads)
         : file.Int(architecture.Key("embedding_length")) / file.Int(architecture.Key("attention.head_count"), 1);
@@ -62,15 +84,21 @@ internal static class GgufConfig
     private static long VocabSize(GgufFile file)
     {
         GgufTensor table = file.Find("token_embd.weight") ?? throw new GgufException(GgufError.MissingKey, $"'{file.Path}' has no tensor token_embd.weight");
-        return table.Dims.Count == 2 ? table.Dims[1] : throw new GgufException(GgufError.BadValue, $"'{file.Path}': token_embd.weight has {table.Dims.Count} dimensions; accepted: 2");
+        if (table.Dims.Count != 2 || table.Dims[1] is 0 or > ModelConfig.MaxSize)
+            throw new GgufException(GgufError.BadValue, $"'{file.Path}': tensor 'token_embd.weight' is [{string.Join(", ", table.Dims)}]; accepted: 2 dimensions, the second from 1 to {ModelConfig.MaxSize}");
+        long rows = table.Dims[1];
+        if (file.Metadata.ContainsKey(GgufTokens.Tokens) && file.Strings(GgufTokens.Tokens).Count is var tokens && tokens > rows)
+            throw new GgufException(GgufError.BadValue, $"'{file.Path}': {GgufTokens.Tokens} has {tokens:N0} tokens, and token_embd.weight {rows:N0} rows; accepted: no more tokens than rows");
+        return rows;
     }
 
-    private static void WriteTokenIds(Utf8JsonWriter json, GgufFile file)
+    // The padding token is nowhere looked up.
+    private static void WriteTokenIds(Utf8JsonWriter json, GgufFile file, long vocabSize)
     {
-        if (file.Metadata.ContainsKey(GgufTokens.Bos)) json.WriteNumber("bos_token_id", file.Int(GgufTokens.Bos));
+        if (file.Metadata.ContainsKey(GgufTokens.Bos)) json.WriteNumber("bos_token_id", file.Int(GgufTokens.Bos, 0, (int)vocabSize - 1));
         if (file.Metadata.ContainsKey(GgufTokens.Padding)) json.WriteNumber("pad_token_id", file.Int(GgufTokens.Padding));
         json.WriteStartArray("eos_token_id");
-        foreach (long id in GgufTokens.Ends.Where(file.Metadata.ContainsKey).Select(k => file.Int(k)).Distinct()) json.WriteNumberValue(id);
+        foreach (long id in GgufTokens.Ends.Where(file.Metadata.ContainsKey).Select(k => file.Int(k, 0, (int)vocabSize - 1)).Distinct()) json.WriteNumberValue(id);
         json.WriteEndArray();
     }
 

@@ -21,6 +21,9 @@ public sealed unsafe class GgufFile : IDisposable
     private const uint Magic = 0x46554747;
     private const int MaxKeyBytes = 65535, MaxNameBytes = 64, MaxDims = 4, DefaultAlignment = 32;
 
+    // Far above what any model has; a file of nothing but the shortest keys would take many times its size in memory.
+    private const int MaxKeys = 1 << 16, MaxTensors = 1 << 16;
+
     // The shortest key, with its type and a byte; the shortest tensor description.
     private const int LeastKeyBytes = 13, LeastTensorBytes = 24;
 
@@ -37,8 +40,8 @@ public sealed unsafe class GgufFile : IDisposable
         Version = (int)Math.Min(cursor.UInt32("the version"), int.MaxValue);
         if (Version is 0x02000000 or 0x03000000) throw cursor.Fail(GgufError.BigEndian, "the file is big-endian; accepted: little-endian files (convert it)");
         if (Version is not (2 or 3)) throw cursor.Fail(GgufError.UnsupportedVersion, $"version {Version}; accepted: 2, 3");
-        int tensors = cursor.Count("tensors", LeastTensorBytes, GgufError.CountTooLarge);
-        int keys = cursor.Count("keys", LeastKeyBytes, GgufError.CountTooLarge);
+        int tensors = cursor.Count("tensors", LeastTensorBytes, GgufError.CountTooLarge, MaxTensors);
+        int keys = cursor.Count("keys", LeastKeyBytes, GgufError.CountTooLarge, MaxKeys);
         for (int i = 0; i < keys; i++) ReadKey(cursor, i);
         Alignment = ReadAlignment(cursor);
         ReadTensors(cursor, tensors);
@@ -193,8 +196,8 @@ public sealed unsafe class GgufFile : IDisposable
 
     private void ReadKey(GgufCursor cursor, int index)
     {
-        string key = cursor.String($"key {index}", MaxKeyBytes);
-        if (!_metadata.TryAdd(key, GgufValue.Read(cursor, CheckpointException.Quote(key)))) throw cursor.Fail(GgufError.DuplicateKey, $"key {CheckpointException.Quote(key)} occurs twice");
+        string key = cursor.String(new GgufPlace("key", Index: index), MaxKeyBytes);
+        if (!_metadata.TryAdd(key, GgufValue.Read(cursor, key))) throw cursor.Fail(GgufError.DuplicateKey, $"key {CheckpointException.Quote(key)} occurs twice");
     }
 
     private int ReadAlignment(GgufCursor cursor)
@@ -207,24 +210,23 @@ public sealed unsafe class GgufFile : IDisposable
 
     private void ReadTensors(GgufCursor cursor, int count)
     {
-        var read = new List<(string Name, DType Type, long[] Dims, ulong Offset, long Bytes)>();
+        var read = new List<(string Name, DType Type, long[] Dims, ulong Offset, long Bytes)>(count);
         for (int i = 0; i < count; i++) read.Add(ReadTensor(cursor, i));
 
         // The file may end with its header, if no tensor has data.
         long start = (cursor.Position + Alignment - 1) / Alignment * Alignment;
         foreach ((string name, DType type, long[] dims, ulong offset, long bytes) in read)
         {
-            string quoted = CheckpointException.Quote(name);
             long room = Math.Max(0, _file.Length - start);
             if (offset > (ulong)room || bytes > room - (long)offset)
             {
                 // Cut off, or never so long: a file that lacks less than all its data was longer once.
                 GgufError error = offset <= (ulong)_file.Length && bytes <= _file.Length ? GgufError.Truncated : GgufError.DataOutOfFile;
-                throw cursor.Fail(error, $"tensor {quoted} has {bytes:N0} bytes at {offset:N0} of the data, which have {room:N0}");
+                throw cursor.Fail(error, $"tensor {CheckpointException.Quote(name)} has {bytes:N0} bytes at {offset:N0} of the data, which have {room:N0}");
             }
 
-            if (offset % (ulong)Alignment != 0) throw cursor.Fail(GgufError.OffsetUnaligned, $"tensor {quoted} begins at {offset:N0} of the data; accepted: multiples of {Alignment}");
-            if (!_tensors.TryAdd(name, new GgufTensor(name, type, dims, start + (long)offset, bytes) { File = _file })) throw cursor.Fail(GgufError.DuplicateTensor, $"tensor {quoted} occurs twice");
+            if (offset % (ulong)Alignment != 0) throw cursor.Fail(GgufError.OffsetUnaligned, $"tensor {CheckpointException.Quote(name)} begins at {offset:N0} of the data; accepted: multiples of {Alignment}");
+            if (!_tensors.TryAdd(name, new GgufTensor(name, type, dims, start + (long)offset, bytes) { File = _file })) throw cursor.Fail(GgufError.DuplicateTensor, $"tensor {CheckpointException.Quote(name)} occurs twice");
         }
 
         GgufTensor? before = null;
@@ -238,24 +240,24 @@ public sealed unsafe class GgufFile : IDisposable
 
     private static (string Name, DType Type, long[] Dims, ulong Offset, long Bytes) ReadTensor(GgufCursor cursor, int index)
     {
-        string name = cursor.String($"the name of tensor {index}", MaxNameBytes), quoted = CheckpointException.Quote(name);
-        uint rank = cursor.UInt32($"the dimensions of {quoted}");
-        if (rank > MaxDims) throw cursor.Fail(GgufError.TooManyDims, $"tensor {quoted} has {rank} dimensions; accepted: up to {MaxDims}");
+        string name = cursor.String(new GgufPlace("the name of tensor", Index: index), MaxNameBytes);
+        uint rank = cursor.UInt32(new GgufPlace("the dimensions", name));
+        if (rank > MaxDims) throw cursor.Fail(GgufError.TooManyDims, $"tensor {CheckpointException.Quote(name)} has {rank} dimensions; accepted: up to {MaxDims}");
         var dims = new long[rank];
-        for (int i = 0; i < dims.Length; i++) dims[i] = (long)cursor.UInt64($"the dimensions of {quoted}");
-        uint number = cursor.UInt32($"the type of {quoted}");
+        for (int i = 0; i < dims.Length; i++) dims[i] = (long)cursor.UInt64(new GgufPlace("the dimensions", name));
+        uint number = cursor.UInt32(new GgufPlace("the type", name));
         if (GgufTensorTypes.Find(number) is not { } type)
-            throw cursor.Fail(GgufError.UnknownTensorType, $"tensor {quoted} has type {number}; accepted: {GgufTensorTypes.Accepted}");
-        ulong offset = cursor.UInt64($"the offset of {quoted}");
-        return (name, type, dims, offset, Size(cursor, quoted, type, dims));
+            throw cursor.Fail(GgufError.UnknownTensorType, $"tensor {CheckpointException.Quote(name)} has type {number}; accepted: {GgufTensorTypes.Accepted}");
+        ulong offset = cursor.UInt64(new GgufPlace("the offset", name));
+        return (name, type, dims, offset, Size(cursor, name, type, dims));
     }
 
-    private static long Size(GgufCursor cursor, string quoted, DType type, long[] dims)
+    private static long Size(GgufCursor cursor, string name, DType type, long[] dims)
     {
         long row = dims.Length > 0 ? dims[0] : 1;
-        if (Array.Exists(dims, d => d < 0)) throw cursor.Fail(GgufError.DimOverflow, $"tensor {quoted} has a dimension of {(ulong)dims.First(d => d < 0):N0}; accepted: below 2^63");
+        if (Array.Exists(dims, d => d < 0)) throw cursor.Fail(GgufError.DimOverflow, $"tensor {CheckpointException.Quote(name)} has a dimension of {(ulong)dims.First(d => d < 0):N0}; accepted: below 2^63");
         if (row % type.BlockElements() != 0)
-            throw cursor.Fail(GgufError.RowNotMultipleOfBlock, $"tensor {quoted} has rows of {row:N0} elements; accepted for {type.Name()}: multiples of {type.BlockElements()}");
+            throw cursor.Fail(GgufError.RowNotMultipleOfBlock, $"tensor {CheckpointException.Quote(name)} has rows of {row:N0} elements; accepted for {type.Name()}: multiples of {type.BlockElements()}");
         Int128 bytes = (Int128)(row / type.BlockElements()) * type.BlockBytes();
         foreach (long dim in dims.Skip(1))
         {
@@ -263,6 +265,6 @@ public sealed unsafe class GgufFile : IDisposable
             if (bytes > long.MaxValue) break;
         }
 
-        return bytes <= long.MaxValue ? (long)bytes : throw cursor.Fail(GgufError.DimOverflow, $"tensor {quoted} [{string.Join(", ", dims)}] has more bytes than 2^63");
+        return bytes <= long.MaxValue ? (long)bytes : throw cursor.Fail(GgufError.DimOverflow, $"tensor {CheckpointException.Quote(name)} [{string.Join(", ", dims)}] has more bytes than 2^63");
     }
 }

@@ -55,8 +55,9 @@ public sealed unsafe class GgufModel : IDisposable
 
     private StoredTensor View(GgufArchitecture architecture, GgufTensor tensor)
     {
+        // Rows without elements cost a file nothing, and would cost their order here.
         long[] dims = [.. tensor.Dims.Reverse()];
-        StoredOrder order = architecture.OrderInFile(tensor.Name, dims.Length > 0 ? dims[0] : 0, Config);
+        StoredOrder order = dims.Length == 0 || tensor.Bytes == 0 ? default : architecture.OrderInFile(tensor.Name, dims[0], Config);
         if (order.Transposed && dims.Length == 2) Array.Reverse(dims);
         else order = order with { Transposed = false };
         return File.Stored(architecture.HuggingFaceName(tensor.Name), tensor, new Shape(dims), order);

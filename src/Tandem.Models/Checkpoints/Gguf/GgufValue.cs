@@ -1,5 +1,8 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Tandem.Models;
@@ -50,6 +53,8 @@ public enum GgufValueType : uint
 /// <summary>A metadata value: a number, a truth value, a string, or an array of one of them.</summary>
 public sealed class GgufValue
 {
+    private const int PieceElements = 1 << 20;
+
     private GgufValue(GgufValueType type, GgufValueType elementType, object content)
     {
         Type = type;
@@ -136,16 +141,9 @@ public sealed class GgufValue
         GgufValueType type = ReadType(cursor, key);
         if (type != GgufValueType.Array) return new GgufValue(type, type, Scalar(cursor, type, key));
         GgufValueType element = ReadType(cursor, key);
-        if (element == GgufValueType.Array) throw cursor.Fail(GgufError.BadValue, $"{key} is an array of arrays; accepted: arrays of numbers, truth values or strings");
-        int count = cursor.Count($"elements of {key}", element == GgufValueType.String ? 8 : Size(element), GgufError.ArrayTooLarge);
-        return new GgufValue(type, element, element switch
-        {
-            GgufValueType.String => Elements<string>(cursor, element, key, count),
-            GgufValueType.Bool => Elements<bool>(cursor, element, key, count),
-            GgufValueType.Float32 or GgufValueType.Float64 => Elements<double>(cursor, element, key, count),
-            GgufValueType.UInt8 or GgufValueType.UInt16 or GgufValueType.UInt32 or GgufValueType.UInt64 => Elements<ulong>(cursor, element, key, count),
-            _ => Elements<long>(cursor, element, key, count),
-        });
+        if (element == GgufValueType.Array) throw cursor.Fail(GgufError.BadValue, $"{CheckpointException.Quote(key)} is an array of arrays; accepted: arrays of numbers, truth values or strings");
+        int count = cursor.Count(new GgufPlace("elements", key), element == GgufValueType.String ? 8 : Size(element), GgufError.ArrayTooLarge);
+        return new GgufValue(type, element, Elements(cursor, element, key, count));
     }
 
     // The shortest text that means the same f32.
@@ -157,36 +155,82 @@ public sealed class GgufValue
 
     private static GgufValueType ReadType(GgufCursor cursor, string key)
     {
-        uint number = cursor.UInt32($"the type of {key}");
-        return number <= (uint)GgufValueType.Float64 ? (GgufValueType)number : throw cursor.Fail(GgufError.UnknownValueType, $"{key} has value type {number}; accepted: 0 to {(uint)GgufValueType.Float64}");
+        uint number = cursor.UInt32(new GgufPlace("the type", key));
+        return number <= (uint)GgufValueType.Float64
+            ? (GgufValueType)number
+            : throw cursor.Fail(GgufError.UnknownValueType, $"{CheckpointException.Quote(key)} has value type {number}; accepted: 0 to {(uint)GgufValueType.Float64}");
     }
 
-    private static T[] Elements<T>(GgufCursor cursor, GgufValueType type, string key, int count)
+    private static object Elements(GgufCursor cursor, GgufValueType type, string key, int count) => type switch
     {
-        var values = new T[count];
-        for (int i = 0; i < count; i++) values[i] = (T)Scalar(cursor, type, key);
+        GgufValueType.String => Texts(cursor, key, count),
+        GgufValueType.Bool => Truths(cursor, key, count),
+        GgufValueType.UInt8 => Widened<byte, ulong>(cursor, key, count),
+        GgufValueType.UInt16 => Widened<ushort, ulong>(cursor, key, count),
+        GgufValueType.UInt32 => Widened<uint, ulong>(cursor, key, count),
+        GgufValueType.UInt64 => Widened<ulong, ulong>(cursor, key, count),
+        GgufValueType.Int8 => Widened<sbyte, long>(cursor, key, count),
+        GgufValueType.Int16 => Widened<short, long>(cursor, key, count),
+        GgufValueType.Int32 => Widened<int, long>(cursor, key, count),
+        GgufValueType.Int64 => Widened<long, long>(cursor, key, count),
+        GgufValueType.Float32 => Widened<float, double>(cursor, key, count),
+        _ => Widened<double, double>(cursor, key, count),
+    };
+
+    private static string[] Texts(GgufCursor cursor, string key, int count)
+    {
+        var values = new string[count];
+        for (int i = 0; i < count; i++) values[i] = cursor.String(new GgufPlace("element", key, i));
+        return values;
+    }
+
+    private static bool[] Truths(GgufCursor cursor, string key, int count)
+    {
+        var values = new bool[count];
+        for (int i = 0; i < count; i++) values[i] = Truth(cursor, new GgufPlace("element", key, i));
+        return values;
+    }
+
+    // Not one by one: boxed, an array of bytes would take 32 times its size.
+    private static TWide[] Widened<T, TWide>(GgufCursor cursor, string key, int count)
+        where T : unmanaged, INumber<T>
+        where TWide : unmanaged, INumber<TWide>
+    {
+        var values = new TWide[count];
+        for (int first = 0; first < count; first += PieceElements)
+        {
+            int piece = Math.Min(PieceElements, count - first);
+            ReadOnlySpan<T> stored = MemoryMarshal.Cast<byte, T>(cursor.Bytes(piece * Unsafe.SizeOf<T>(), new GgufPlace("elements", key)));
+            for (int i = 0; i < piece; i++) values[first + i] = TWide.CreateTruncating(stored[i]);
+        }
+
         return values;
     }
 
     private static object Scalar(GgufCursor cursor, GgufValueType type, string key)
     {
+        var place = new GgufPlace("the value", key);
         switch (type)
         {
-            case GgufValueType.UInt8: return (ulong)cursor.Byte(key);
-            case GgufValueType.Int8: return (long)(sbyte)cursor.Byte(key);
-            case GgufValueType.UInt16: return (ulong)cursor.UInt16(key);
-            case GgufValueType.Int16: return (long)(short)cursor.UInt16(key);
-            case GgufValueType.UInt32: return (ulong)cursor.UInt32(key);
-            case GgufValueType.Int32: return (long)(int)cursor.UInt32(key);
-            case GgufValueType.UInt64: return cursor.UInt64(key);
-            case GgufValueType.Int64: return (long)cursor.UInt64(key);
-            case GgufValueType.Float32: return (double)BinaryPrimitives.ReadSingleLittleEndian(cursor.Bytes(4, key));
-            case GgufValueType.Float64: return BinaryPrimitives.ReadDoubleLittleEndian(cursor.Bytes(8, key));
-            case GgufValueType.String: return cursor.String(key);
-            default:
-                byte truth = cursor.Byte(key);
-                return truth <= 1 ? truth == 1 : throw cursor.Fail(GgufError.BadValue, $"{key} is the truth value {truth}; accepted: 0, 1");
+            case GgufValueType.UInt8: return (ulong)cursor.Byte(place);
+            case GgufValueType.Int8: return (long)(sbyte)cursor.Byte(place);
+            case GgufValueType.UInt16: return (ulong)cursor.UInt16(place);
+            case GgufValueType.Int16: return (long)(short)cursor.UInt16(place);
+            case GgufValueType.UInt32: return (ulong)cursor.UInt32(place);
+            case GgufValueType.Int32: return (long)(int)cursor.UInt32(place);
+            case GgufValueType.UInt64: return cursor.UInt64(place);
+            case GgufValueType.Int64: return (long)cursor.UInt64(place);
+            case GgufValueType.Float32: return (double)BinaryPrimitives.ReadSingleLittleEndian(cursor.Bytes(4, place));
+            case GgufValueType.Float64: return BinaryPrimitives.ReadDoubleLittleEndian(cursor.Bytes(8, place));
+            case GgufValueType.String: return cursor.String(place);
+            default: return Truth(cursor, place);
         }
+    }
+
+    private static bool Truth(GgufCursor cursor, GgufPlace place)
+    {
+        byte truth = cursor.Byte(place);
+        return truth <= 1 ? truth == 1 : throw cursor.Fail(GgufError.BadValue, $"{place} is the truth value {truth}; accepted: 0, 1");
     }
 
     private static void WriteScalar(BinaryWriter writer, GgufValueType type, object value)

@@ -33,8 +33,9 @@ internal static class GgufVocabularyKeys
             }
         }
 
-        AddId(keys, GgufTokens.Bos, config.BosTokenId);
-        foreach ((string key, int id) in GgufTokens.Ends.Zip(config.EosTokenIds)) AddId(keys, key, id);
+        // Small models often keep the ids that their family's vocabulary has by default.
+        if (config.BosTokenId < config.VocabSize) AddId(keys, GgufTokens.Bos, config.BosTokenId);
+        foreach ((string key, int id) in GgufTokens.Ends.Zip(config.EosTokenIds.Where(id => id < config.VocabSize))) AddId(keys, key, id);
         AddId(keys, GgufTokens.Padding, config.PadTokenId);
         foreach ((string name, string source) in ModelTemplates.Load(folder).Sources)
             keys.Add(new(name == ModelTemplates.DefaultName ? GgufTokens.ChatTemplate : $"{GgufTokens.ChatTemplate}.{name}", GgufValue.Of(source)));
