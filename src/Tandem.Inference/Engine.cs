@@ -28,7 +28,7 @@ public sealed unsafe class Engine : IDisposable
     private long _nextId;
 
     /// <summary>Compiles the model's graph for these sizes and reserves the cache; memory of the cache is committed when it is first used.</summary>
-    /// <exception cref="TandemException">An option is out of range.</exception>
+    /// <exception cref="TandemException">An option is out of range, or the model needs more memory than there is.</exception>
     public Engine(Model model, ThreadTeam team, EngineOptions? options = null)
     {
         Model = model;
@@ -36,15 +36,15 @@ public sealed unsafe class Engine : IDisposable
         Options.Validate();
         MaxLength = Options.MaxLength > 0 ? Math.Min(Options.MaxLength, model.Config.MaxPositions) : model.Config.MaxPositions;
         long cacheTokens = Options.CacheTokens > 0 ? Options.CacheTokens : 4L * MaxLength;
-        int blocks = (int)Math.Min(int.MaxValue, (cacheTokens + BatchView.BlockTokens - 1) / BatchView.BlockTokens);
         bool ropeByLength = model.Config.Rope is { DependsOnLength: true };
         int ropeTables = ropeByLength ? Options.MaxSequences : 1;
-        ModelGraph graph = ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheTypes, blocks, ropeTables), new GraphOptions { WeightType = model.WeightType, WeightTypes = model.WeightTypes, QuantizeRows = Options.QuantizeRows, Backend = CpuBackend.Instance, Fusions = Options.Fusions });
         StepSizes bounds = StepSizes.ForServing(Options.MaxRows, Options.MaxSequences);
 
         // Prompts whose log-probabilities are wanted sample all their rows: not one a step, where there is one sequence only.
         bounds = bounds with { Sampled = Math.Max(bounds.Sampled, Math.Min(Options.MaxRows, 16)) };
-        Plan = Plan.Compile(graph, bounds, CpuBackend.Instance, team.Workers);
+        Plan = Compile(EngineMemory.Blocks(cacheTokens));
+        int blocks = EngineMemory.FittingBlocks(model, Plan, Options, EngineMemory.Blocks(cacheTokens));
+        if (blocks < EngineMemory.Blocks(cacheTokens)) Plan = Compile(blocks);
         _maxSampled = bounds.Sampled;
         _pool = new BlockPool(blocks);
         _batch = new Batch(Options.MaxRows, Options.MaxSequences, Options.MaxSequences * ((MaxLength / BatchView.BlockTokens) + 1));
@@ -62,6 +62,12 @@ public sealed unsafe class Engine : IDisposable
         _scheduled = new List<Scheduled>(Options.MaxSequences);
         foreach (int id in _eos)
             if ((uint)id >= (uint)model.Config.VocabSize) throw new TandemException($"end-of-text token {id}, wanted 0 to {model.Config.VocabSize - 1}");
+
+        Plan Compile(int cacheBlocks)
+        {
+            var graphOptions = new GraphOptions { WeightType = model.WeightType, WeightTypes = model.WeightTypes, QuantizeRows = Options.QuantizeRows, Backend = CpuBackend.Instance, Fusions = Options.Fusions };
+            return Plan.Compile(ModelGraphs.Serve(model.Config, new KvPlacement(Options.CacheTypes, cacheBlocks, ropeTables), graphOptions), bounds, CpuBackend.Instance, team.Workers);
+        }
     }
 
     /// <summary>The model.</summary>

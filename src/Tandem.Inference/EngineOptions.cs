@@ -17,7 +17,9 @@ public sealed record EngineOptions
     /// <summary>Longest sequence, prompt included; 0 is the model's own limit.</summary>
     public int MaxLength { get; init; }
 
-    /// <summary>Tokens that the key/value cache can hold; 0 is four sequences of the longest kind. Memory is committed as blocks are used.</summary>
+    /// <summary>
+    /// Tokens that the key/value cache can hold; 0 is four sequences of the longest kind, or fewer where the machine has no memory for them. Memory is committed as blocks are used.
+    /// </summary>
     public int CacheTokens { get; init; }
 
     /// <summary>Type of keys and values: f32, f16, bf16, q8_0 (8 bits, 1.06 bytes an element) or q4_1 (4 bits, 0.63 bytes).</summary>
@@ -40,6 +42,9 @@ public sealed record EngineOptions
 
     /// <summary>Tokens that end a text; null takes those of the model's config.</summary>
     public IReadOnlyList<int>? EosTokenIds { get; init; }
+
+    /// <summary>The memory that weights, activations and cache must fit in.</summary>
+    public MachineMemory Machine { get; init; } = MachineMemory.Own;
 
     /// <summary>Refuses values outside their range, all at once.</summary>
     /// <exception cref="TandemException">A value is out of range.</exception>

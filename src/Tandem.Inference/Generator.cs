@@ -71,18 +71,31 @@ public sealed class Generator : IDisposable
             MinP = (float)(config.MinP ?? 0),
             RepetitionPenalty = (float)(config.RepetitionPenalty ?? 1),
         };
-        Model model = Model.Load(path, options.MaxLength, weightType ?? (isGguf ? null : DType.F32));
         var team = new ThreadTeam(threads);
+        Generator? generator = null;
         try
         {
-            return new Generator(model, tokenizer, templates, team, options, defaults, owns: true);
+            // The engine first: a model that does not fit is refused before its weights are read.
+            Model.Load(path, options.MaxLength, weightType ?? (isGguf ? null : DType.F32), model =>
+            {
+                RequireVocabulary(path, tokenizer, model.Config.VocabSize);
+                generator = new Generator(model, tokenizer, templates, team, options, defaults, owns: true);
+            });
+            return generator!;
         }
         catch
         {
-            model.Dispose();
+            generator?.Dispose();
             team.Dispose();
             throw;
         }
+    }
+
+    // Ids that come with every text; one that a text has by itself is refused with its prompt.
+    private static void RequireVocabulary(string path, Tokenizer tokenizer, int vocabSize)
+    {
+        foreach (int id in tokenizer.Encode("", addSpecial: true))
+            if (id >= vocabSize) throw new TandemException($"'{path}': the tokenizer puts the token {id} around each text, and the model's vocabulary has {vocabSize}; accepted: ids from 0 to {vocabSize - 1}");
     }
 
     private static GenerationConfig ReadGenerationConfig(string folder)

@@ -42,6 +42,9 @@ public sealed unsafe class Model : IDisposable
     /// <summary>Element types of matrices that have another than <see cref="WeightType"/>, by name.</summary>
     public IReadOnlyDictionary<string, DType> WeightTypes { get; }
 
+    /// <summary>Bytes of weights that are still to be read; their memory is laid out, and not taken yet.</summary>
+    public long PendingBytes { get; private set; }
+
     /// <summary>Names of the weights, in order of use.</summary>
     public IEnumerable<string> WeightNames => _types.Keys;
 
@@ -58,17 +61,19 @@ public sealed unsafe class Model : IDisposable
     /// Element type of the matrices in memory; null is the one they are stored in: for a directory one for all (f32 where that is not f32, bf16 or f16 for all), for a GGUF
     /// file each matrix its own.
     /// </param>
-    /// <exception cref="TandemException">A file is missing or malformed, or the weights are not those of the config.</exception>
-    public static Model Load(string path, int ropeLength = 0, DType? weightType = DType.F32)
+    /// <param name="prepare">Called before the first weight is read, to make or refuse what else the model will need; null only compares the weights with the memory there is.</param>
+    /// <exception cref="TandemException">A file is missing or malformed, the weights are not those of the config, or they need more memory than there is.</exception>
+    public static Model Load(string path, int ropeLength = 0, DType? weightType = DType.F32, Action<Model>? prepare = null)
     {
+        prepare ??= model => MachineMemory.Own.Require($"'{path}'", "accepted: a model of a smaller type (tandem quantize), or with fewer weights", ("weights", model.PendingBytes));
         if (GgufModel.IsGguf(path))
         {
             using GgufModel file = GgufModel.Open(path);
-            return Load(file.Config, file.Tensors, ropeLength, weightType, keepTypes: weightType == null, path);
+            return Load(file.Config, file.Tensors, ropeLength, weightType, keepTypes: weightType == null, path, prepare);
         }
 
         using HfDirectory directory = HfDirectory.Open(path);
-        return Load(directory.ReadConfig(), directory.Tensors, ropeLength, weightType, keepTypes: false, path);
+        return Load(directory.ReadConfig(), directory.Tensors, ropeLength, weightType, keepTypes: false, path, prepare);
     }
 
     /// <summary>The stored tensors that are the model's weights, in order of use: all of them, and nothing else.</summary>
@@ -83,7 +88,7 @@ public sealed unsafe class Model : IDisposable
         return tensors.AddPrefixIfAbsent(family.NamePrefix, "lm_head.*").Load(expected, [.. family.IgnoredTensors, .. config.TieWordEmbeddings ? ["lm_head.weight"] : (string[])[]]);
     }
 
-    private static Model Load(ModelConfig config, CheckpointTensors tensors, int ropeLength, DType? weightType, bool keepTypes, string place)
+    private static Model Load(ModelConfig config, CheckpointTensors tensors, int ropeLength, DType? weightType, bool keepTypes, string place, Action<Model> prepare)
     {
         // Compared before any memory is taken: the sizes a config claims are as good as the files behind it.
         IReadOnlyList<StoredTensor> stored = MatchWeights(config, tensors, place);
@@ -91,7 +96,10 @@ public sealed unsafe class Model : IDisposable
         var model = new Model(config, ropeLength, weightType ?? (keepTypes ? DType.F32 : WeightLoader.CommonType(stored)), types);
         try
         {
+            model.PendingBytes = model._memory.Bytes;
+            prepare(model);
             WeightLoader.Load([.. stored.Select(t => (t, model._types[t.Name], model._weights[t.Name]))]);
+            model.PendingBytes = 0;
             return model;
         }
         catch

@@ -60,6 +60,9 @@ public sealed record TrainerOptions
     /// </summary>
     public long MemoryLimit { get; init; }
 
+    /// <summary>The memory that gradients, optimizer state and activations must fit in, beside the weights.</summary>
+    public MachineMemory Machine { get; init; } = MachineMemory.Own;
+
     /// <summary>Type that keys and values are rounded to before attention reads them: that of the cache the model is to be served with. Gradients pass the rounding unchanged.</summary>
     public DType KeyValueType { get; init; } = DType.F32;
 
@@ -111,6 +114,11 @@ public sealed unsafe class Trainer : IDisposable
             Recomputation = options.Recomputation,
         };
         (Plan, Recomputation) = TrainingPlan.Choose(model.Config, graph, bounds, team.Workers, options.MemoryLimit);
+        options.Machine.Require(
+            $"a step of {options.MaxTokens:N0} tokens",
+            "accepted: fewer tokens a microbatch (batch_size) with more gradient_accumulation_steps, recomputed activations (memory_limit_mib), an optimizer with less state",
+            ("gradients and optimizer state", Plan.StateBytes),
+            ("activations", Plan.ArenaBytes));
         Batch = Batch.ForTraining(bounds);
         _instance = new CpuInstance(Plan, team, model.Bindings(Batch));
         _hyper = (double*)_instance[AddOptimizer.Hyper];

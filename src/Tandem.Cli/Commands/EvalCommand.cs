@@ -160,14 +160,16 @@ internal static class EvalCommand
 
         public Scorer(string path, ThreadTeam team, EvaluationWindows windows, bool exact)
         {
-            _model = Model.Load(path, windows.Length + 1, weightType: null);
+            Engine? engine = null;
             try
             {
-                Engine = new Engine(_model, team, Perplexity.ScoringOptions(new EngineOptions { QuantizeRows = !exact }, windows.Length));
+                // The engine first: a model that does not fit is refused before its weights are read.
+                _model = Model.Load(path, windows.Length + 1, weightType: null, m => engine = new Engine(m, team, Perplexity.ScoringOptions(new EngineOptions { QuantizeRows = !exact }, windows.Length)));
+                Engine = engine!;
             }
             catch
             {
-                _model.Dispose();
+                engine?.Dispose();
                 throw;
             }
         }

@@ -30,9 +30,10 @@ public static class BlockScales
 
     private static bool AllFinite(DType type, ReadOnlySpan<byte> blocks) => type switch
     {
-        DType.Q4_0 or DType.Q5_0 or DType.Q8_0 or DType.Q1_0 or DType.Q2_0 or DType.IQ4_NL or DType.IQ4_XS
+        // Of Q8_1 the other number is a sum, which nothing is read from.
+        DType.Q4_0 or DType.Q5_0 or DType.Q8_0 or DType.Q8_1 or DType.Q1_0 or DType.Q2_0 or DType.IQ4_NL or DType.IQ4_XS
             or DType.IQ1_S or DType.IQ2_XXS or DType.IQ2_XS or DType.IQ2_S or DType.IQ3_XXS or DType.IQ3_S => Halves(blocks, type.BlockBytes(), 0),
-        DType.Q4_1 or DType.Q5_1 or DType.Q8_1 or DType.Q4_K or DType.Q5_K => Halves(blocks, type.BlockBytes(), 0) && Halves(blocks, type.BlockBytes(), 2),
+        DType.Q4_1 or DType.Q5_1 or DType.Q4_K or DType.Q5_K => Halves(blocks, type.BlockBytes(), 0) && Halves(blocks, type.BlockBytes(), 2),
         DType.Q2_K => Halves(blocks, type.BlockBytes(), 80) && Halves(blocks, type.BlockBytes(), 82),
         DType.Q3_K => Halves(blocks, type.BlockBytes(), 108),
         DType.Q6_K => Halves(blocks, type.BlockBytes(), 208),

@@ -128,7 +128,8 @@ internal static class GgufSamples
         return samples;
     }
 
-    private static ModelConfig Config(string family, int hidden) => new()
+    /// <summary>A small model of a family.</summary>
+    public static ModelConfig Config(string family, int hidden) => new()
     {
         ModelType = family,
         VocabSize = 260,
