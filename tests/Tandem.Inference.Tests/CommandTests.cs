@@ -133,6 +133,32 @@ public sealed class CommandTests : IDisposable
         Assert.Contains("wanted at least 257", Run("", "tokenizer", "train", trained, text, "--vocab-size", "100", "--special", "<end>").Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Q8_0")]
+    [InlineData("Q4_K_M")]
+    public async Task A_loaded_file_takes_its_weights_once(string type)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "resident memory is read from /proc");
+        string path = Path.Combine(_folder, "large.gguf");
+        ModelConfig config = TinyModels.Llama(positions: 128) with { VocabSize = 32000, HiddenSize = 1024, HeadDim = 128, IntermediateSize = 4096, NumLayers = 16, LayerWindows = new int[16], TieWordEmbeddings = true };
+        SyntheticGguf.Write(path, config, QuantizationRecipe.Get(type), 1, cancel: TestContext.Current.CancellationToken);
+        long weights;
+        using (GgufFile file = GgufFile.Open(path)) weights = file.Tensors.Sum(t => t.Bytes);
+        Assert.True(weights > 100 << 20, $"{weights} bytes are no test");
+        using Process process = Start("chat", path, "--chat-template", "plain");
+
+        // Commands are obeyed when the model is there.
+        await process.StandardInput.WriteLineAsync("/help");
+        await process.StandardInput.FlushAsync(TestContext.Current.CancellationToken);
+        await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
+        string line = File.ReadLines($"/proc/{process.Id}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
+        long resident = 1024 * long.Parse(line["VmRSS:".Length..].Replace("kB", "", StringComparison.Ordinal), System.Globalization.CultureInfo.InvariantCulture);
+        process.StandardInput.Close();
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{type}: {weights:N0} bytes of weights, {resident:N0} resident");
+        Assert.InRange(resident, weights, (long)(1.05 * weights) + (150 << 20));
+    }
+
     // What runs in the background of a script ignores SIGINT, and so do its children.
     private static bool IgnoresInterrupts()
     {

@@ -252,7 +252,7 @@ public sealed class EngineTests
         using Model model = TinyModels.Initialized(TinyModels.Llama(positions: 64));
         using var team = new ThreadTeam(1);
         long before = Resident();
-        using var engine = new Engine(model, team, new EngineOptions { CacheTokens = 1 << 26 });
+        using var engine = new Engine(model, team, new EngineOptions { CacheTokens = 1 << 26, Machine = MachineMemory.Of(1L << 40) });
         Assert.True(engine.CacheBytes > 8L << 30, $"{engine.CacheBytes} bytes are no test");
         engine.Submit([1, 2, 3], new SamplingOptions { MaxTokens = 50 });
         while (engine.Step())

@@ -141,6 +141,25 @@ public sealed class GgufModelTests : IDisposable
         Assert.Contains("a vocabulary of 100 tokens; accepted: 257 to", small.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Q4_0")]
+    [InlineData("F16")]
+    [InlineData("IQ3_S")]
+    public void Nothing_is_read_from_the_file_after_loading(string type)
+    {
+        SyntheticGguf.Write(File1, Named("llama_tied") with { HiddenSize = 256, HeadDim = 32, IntermediateSize = 256, VocabSize = 600 }, QuantizationRecipe.Get(type), 1, cancel: TestContext.Current.CancellationToken);
+        using Generator generator = Generator.Load(File1, 2);
+        int[] Generate() => [.. generator.Generate("some text", new SamplingOptions { MaxTokens = 20, Temperature = 0, IgnoreEos = true }).Tokens.Select(t => t.Id)];
+        int[] expected = Generate();
+        byte[] bytes = File.ReadAllBytes(File1);
+        using (FileStream file = File.OpenWrite(File1)) file.Write(new byte[bytes.Length]);
+        Assert.Equal(expected, Generate());
+        using (FileStream file = File.OpenWrite(File1)) file.SetLength(0);
+        Assert.Equal(expected, Generate());
+        File.Delete(File1);
+        Assert.Equal(expected, Generate());
+    }
+
     private static ModelConfig Named(string name)
     {
         ModelConfig llama = TinyModels.Llama();
