@@ -64,7 +64,8 @@ internal static class BenchModels
         return model;
     }
 
-    private static ModelConfig Llama(int vocabulary, int hidden, int layers, int heads, int kvHeads, int feedForward, int maxPositions) => new()
+    /// <summary>A Llama of these sizes, heads as wide as they share the hidden size.</summary>
+    public static ModelConfig Llama(int vocabulary, int hidden, int layers, int heads, int kvHeads, int feedForward, int maxPositions) => new()
     {
         ModelType = "llama",
         VocabSize = vocabulary,

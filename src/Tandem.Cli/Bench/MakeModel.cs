@@ -9,13 +9,13 @@ internal static class MakeModel
 {
     private static readonly (string Name, ModelConfig Config)[] Shapes =
     [
-        ("llama-1b", Llama(128256, 2048, 16, 32, 8, 64, 8192, tied: false)),
-        ("llama-3b", Llama(128256, 3072, 28, 24, 8, 128, 8192, tied: true)),
-        ("llama-8b", Llama(128256, 4096, 32, 32, 8, 128, 14336, tied: false)),
-        ("smollm2", Llama(49152, 576, 30, 9, 3, 64, 1536, tied: true)),
-        ("smollm2-360m", Llama(49152, 960, 32, 15, 5, 64, 2560, tied: true)),
-        ("smollm2-1.7b", Llama(49152, 2048, 24, 32, 32, 64, 8192, tied: true)),
-        ("tiny", Llama(512, 256, 2, 8, 2, 32, 512, tied: true)),
+        ("llama-1b", Llama(128256, 2048, 16, 32, 8, 8192, tied: false)),
+        ("llama-3b", Llama(128256, 3072, 28, 24, 8, 8192, tied: true)),
+        ("llama-8b", Llama(128256, 4096, 32, 32, 8, 14336, tied: false)),
+        ("smollm2", Llama(49152, 576, 30, 9, 3, 1536, tied: true)),
+        ("smollm2-360m", Llama(49152, 960, 32, 15, 5, 2560, tied: true)),
+        ("smollm2-1.7b", Llama(49152, 2048, 24, 32, 32, 8192, tied: true)),
+        ("tiny", Llama(512, 256, 2, 8, 2, 512, tied: true)),
     ];
 
     /// <summary>Names of the shapes.</summary>
@@ -38,21 +38,10 @@ internal static class MakeModel
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{path}: {new FileInfo(path).Length:N0} bytes in {clock.Elapsed.TotalSeconds:F1} s"));
     }
 
-    private static ModelConfig Llama(int vocabulary, int hidden, int layers, int heads, int kvHeads, int headDim, int feedForward, bool tied) => new()
-    {
-        ModelType = "llama",
-        VocabSize = vocabulary,
-        HiddenSize = hidden,
-        IntermediateSize = feedForward,
-        NumLayers = layers,
-        NumHeads = heads,
-        NumKvHeads = kvHeads,
-        HeadDim = headDim,
-        MaxPositions = 8192,
-        NormEps = 1e-5,
-        Activation = HiddenActivation.Silu,
-        TieWordEmbeddings = tied,
-        LayerWindows = new int[layers],
-        Rope = new RopeConfig { Theta = 500000, MaxPositions = 8192, OriginalMaxPositions = 8192 },
-    };
+    private static ModelConfig Llama(int vocabulary, int hidden, int layers, int heads, int kvHeads, int feedForward, bool tied) =>
+        BenchModels.Llama(vocabulary, hidden, layers, heads, kvHeads, feedForward, maxPositions: 8192) with
+        {
+            TieWordEmbeddings = tied,
+            Rope = new RopeConfig { Theta = 500000, MaxPositions = 8192, OriginalMaxPositions = 8192 },
+        };
 }
