@@ -57,7 +57,7 @@ internal static class BenchTexts
         string[] lines =
         [
             "if ({0} == null) return {1}.{2};\n", "for (int i = 0; i < {0}.Count; i++)\n{{\n", "var {0} = new {1}({2}, {3});\n", "{0}[{1}] += {2} * {3} - 0x1F;\n",
-            "// {0} the {1} of {2}\n", "public static {0} {1}({2} {3}) => throw new NotImplementedException();\n", "}}\n\n", "    {0}.{1}(\"{2}: {3}\", 42);\n", "while ({0} >= {1} && !{2}) {3}--;\n",
+            "// {0} the {1} of {2}\n", "public static {0} {1}({2} {3}) => throw new InvalidOperationException();\n", "}}\n\n", "    {0}.{1}(\"{2}: {3}\", 42);\n", "while ({0} >= {1} && !{2}) {3}--;\n",
         ];
         var text = new StringBuilder(length + 256);
         while (text.Length < length)
