@@ -74,7 +74,7 @@ public sealed class MachineMemory
             if (!isUnified && !parts[1].Split(',').Contains("memory")) continue;
 
             // Inside a container the path may be that of the machine, and the group stand at the top.
-            for (string path = parts[2].TrimEnd('/'); ; path = path[..path.LastIndexOf('/')])
+            for (string path = parts[2].TrimEnd('/'); ; path = path[..Math.Max(0, path.LastIndexOf('/'))])
             {
                 left = Math.Min(left, isUnified ? Left($"sys/fs/cgroup{path}", "memory.max", "memory.current", "inactive_file ") : Left($"sys/fs/cgroup/memory{path}", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "));
                 if (path.Length == 0) break;

@@ -21,6 +21,10 @@ public sealed class MachineMemoryTests : IDisposable
         Assert.Equal(8192000L * 1024, Available);
         Assert.InRange(MachineMemory.Own.Available, 1, long.MaxValue);
         Assert.Equal(5, MachineMemory.Of(5).Available);
+
+        // A path that begins nowhere, as no kernel writes it.
+        Write("proc/self/cgroup", "0::outer\n\nno group\n");
+        Assert.Equal(8192000L * 1024, Available);
     }
 
     [Fact]
