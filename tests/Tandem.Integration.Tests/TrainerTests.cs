@@ -43,6 +43,19 @@ public sealed class TrainerTests
     }
 
     [Fact]
+    public void A_step_that_needs_more_memory_than_there_is_is_refused_with_both_figures()
+    {
+        using Model model = TinyModels.Initialized(TinyModels.Llama());
+        using var team = new ThreadTeam(1);
+        var options = new TrainerOptions { MaxTokens = 64, MaxDocuments = 4 };
+        long needed;
+        using (var trainer = new Trainer(model, team, options)) needed = trainer.Plan.StateBytes + trainer.Plan.ArenaBytes;
+        new Trainer(model, team, options with { Machine = MachineMemory.Of(needed) }).Dispose();
+        TandemException e = Assert.Throws<TandemException>(() => new Trainer(model, team, options with { Machine = MachineMemory.Of(needed - 1) }));
+        Assert.Matches(@"a step of 64 tokens needs [\d.]+ MiB of memory \(gradients and optimizer state [\d.]+ MiB, activations [\d.]+ MiB\), and [\d.]+ MiB are available; accepted: fewer tokens", e.Message);
+    }
+
+    [Fact]
     public void Chunks_of_the_loss_head_change_no_bit()
     {
         // 1,200 rows are two chunks, each document by itself is one.
