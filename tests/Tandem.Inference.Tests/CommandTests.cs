@@ -53,10 +53,18 @@ public sealed class CommandTests : IDisposable
     [InlineData("wanted f32, f16, bf16, q8 or q4", "--cache-type", "f8")]
     public void Bad_values_are_named_without_a_stack_trace(string expected, params string[] flags)
     {
-        (int code, _, string error) = Run("", ["generate", ModelFolder, "Once", .. flags]);
-        Assert.Equal(1, code);
+        (int code, string output, string error) = Run("", ["generate", ModelFolder, "Once", .. flags]);
+        Assert.Equal((1, ""), (code, output));
         Assert.Contains(expected, error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_path_that_is_no_model_is_named_with_what_would_be_one()
+    {
+        string file = Path.Combine(ModelFolder, "config.json"), missing = Path.Combine(_folder, "missing.gguf");
+        Assert.Contains("config.json' is a file, and not a GGUF file; accepted: a model's folder, or a GGUF file", Run("", "generate", file, "Once").Error, StringComparison.Ordinal);
+        Assert.Contains("missing.gguf': there is no such folder or file", Run("", "generate", missing, "Once").Error, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -52,6 +52,9 @@ internal static class GenerateCommand
             if (parse.GetValue(parseSpecial)) generator.PromptSpecialTokens = SpecialTokens.Parse;
             SamplingOptions options = sampling.Read(parse, generator.Defaults) with { LogProbs = parse.GetValue(logProbs) ?? 0, PromptLogProbs = parse.GetValue(promptLogProbs) };
             if (templates != null) options = options with { Stop = [.. options.Stop, .. flags.Stop(parse)] };
+
+            // Before anything is shown.
+            options.Validate();
             text ??= file == null && Console.IsInputRedirected ? "-" : text ?? "";
             if (text == "-") text = Console.In.ReadToEnd();
             var clock = Stopwatch.StartNew();

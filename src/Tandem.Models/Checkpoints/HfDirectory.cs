@@ -28,7 +28,7 @@ public sealed class HfDirectory : IDisposable
     {
         Folder = folder;
         if (!Directory.Exists(folder))
-            throw new TandemException($"'{folder}': there is no such folder");
+            throw new TandemException(File.Exists(folder) ? $"'{folder}' is a file, and not a GGUF file; accepted: a model's folder, or a GGUF file" : $"'{folder}': there is no such folder or file");
         if (!File.Exists(Path.Combine(folder, ConfigName)))
             throw new TandemException($"'{folder}' has no {ConfigName}: accepted is a folder in the Hugging Face layout");
 
